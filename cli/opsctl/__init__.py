@@ -1,0 +1,1 @@
+"""opsctl: audited operations on hybrid clouds, around Ansible."""
