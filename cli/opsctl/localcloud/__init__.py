@@ -1,0 +1,1 @@
+"""The embedded cloud: the Alibaba Cloud API on this machine, backed by real hosts."""
