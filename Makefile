@@ -1,0 +1,31 @@
+# Aliases only: everything that does something lives in scripts/.
+.PHONY: help demo test fast lint format sanity build clean
+
+help:
+	@echo "make demo | test | fast | lint | format | sanity | build | clean   (see CONTRIBUTING.md)"
+
+demo:
+	scripts/demo
+
+test:
+	scripts/test
+
+fast:
+	scripts/test --fast
+
+lint:
+	scripts/lint
+
+format:
+	.venv/bin/ruff check --fix cli plugins tests
+	.venv/bin/ruff format cli plugins tests
+
+sanity:
+	tests/sanity/run
+
+build:
+	.venv/bin/python -m build --wheel --outdir dist
+	.venv/bin/ansible-galaxy collection build --force --output-path dist
+
+clean:
+	scripts/clean
