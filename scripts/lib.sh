@@ -139,9 +139,9 @@ find_python() {
   return 1
 }
 
-# virtualenv [EXTRA]: .venv with this checkout in it, editable. A stamp makes the second time free.
+# virtualenv main|EXTRA: .venv with this checkout in it, editable. A stamp makes the second time free.
 virtualenv() {
-  local extra=${1:-} python target stamp
+  local extra=${1#main} python target stamp
   if ! python=$(find_python); then
     packages python3 python3-venv ca-certificates
     python=$(find_python) || die "Python 3.11 or newer with the venv module is needed; name one with OPSCTL_PYTHON=/path/to/python3"
