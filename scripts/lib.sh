@@ -80,7 +80,7 @@ quietly() {
 # Its parent may be gone without a word (kill -9): it must not tick for ever.
 _tick() {
   local start=$SECONDS
-  trap 'exit 0' TERM
+  trap 'kill $! 2>/dev/null; exit 0' TERM
   while kill -0 $$ 2>/dev/null; do
     if [ -t 1 ]; then
       printf '\r    %s ... %d s ' "$1" $((SECONDS - start))
