@@ -1,0 +1,143 @@
+"""The journal of one run: events as lines of JSON, numbered from 1 without gaps.
+
+A line is there when its newline is. What was written is durable after `sync`, which the recorder calls where a task
+begins and at the end of the run; after a crash a torn last line is dropped by readers and cut by the next writer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from opsctl.db.engine import refused, spoken
+from opsctl.errors import StoreError
+
+_BLOCK = 1 << 20
+
+
+class Journal:
+    """The writing end. One process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Continues the file where it ends, or makes it (0600, its directory 0700)."""
+        self.path = path
+        with spoken(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self.seq = _repair(self._file)
+        self._pending: list[bytes] = []
+        self._waiting = 0
+
+    def append(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Number a record and take it; it is in the file after the next `flush` at the latest."""
+        self.seq += 1
+        numbered = {"seq": self.seq, **record}
+        line = encode(numbered)
+        self._pending.append(line)
+        self._waiting += len(line)
+        if self._waiting > _BLOCK:
+            self.flush()
+        return numbered
+
+    def flush(self) -> None:
+        """Write what was taken.
+
+        Raises:
+            StoreError: it cannot be written (DiskFull: no space). What was taken stays taken; a torn line is cut off.
+        """
+        if not self._pending:
+            return
+        before = os.fstat(self._file).st_size
+        try:
+            _write(self._file, b"".join(self._pending))
+        except OSError as error:
+            os.ftruncate(self._file, before)
+            raise refused(error, self.path) from error
+        self._pending.clear()
+        self._waiting = 0
+
+    def sync(self) -> None:
+        """Flush, and make it survive a power cut."""
+        self.flush()
+        with spoken(self.path):
+            os.fdatasync(self._file)
+
+    def close(self) -> None:
+        """End writing, durably."""
+        try:
+            self.sync()
+        finally:
+            os.close(self._file)
+
+
+def encode(record: dict[str, Any]) -> bytes:
+    """One line. Text that is not valid Unicode survives as escapes."""
+    return json.dumps(record, ensure_ascii=True, separators=(",", ":"), default=str).encode("ascii") + b"\n"
+
+
+def read(path: Path, after: int = 0) -> Iterator[dict[str, Any]]:
+    """The records with a higher number than `after`.
+
+    Raises:
+        StoreError: there is no such journal, or a line of it is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            yield from _lines(file, path, after)
+    except FileNotFoundError:
+        raise StoreError(f"Cannot read {path}: the journal is gone") from None
+    except OSError as error:
+        raise refused(error, path) from error
+
+
+def follow(path: Path, over: Callable[[], bool], interval: float = 0.2) -> Iterator[dict[str, Any]]:
+    """As `read`, and what comes while `over()` is false."""
+    with path.open("rb") as file:
+        while True:
+            # Asked before reading: what was written before it was over is read.
+            last = over()
+            yield from _lines(file, path, 0)
+            if last:
+                return
+            time.sleep(interval)
+
+
+def _lines(file: Any, path: Path, after: int) -> Iterator[dict[str, Any]]:
+    while True:
+        start = file.tell()
+        line = file.readline()
+        if not line.endswith(b"\n"):
+            file.seek(start)
+            return
+        try:
+            record = json.loads(line)
+            fresh = record["seq"] > after
+        except (ValueError, KeyError, TypeError):
+            raise StoreError(f"Cannot read {path}: damaged at byte {start}") from None
+        if fresh:
+            yield record
+
+
+def _write(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _repair(file: int) -> int:
+    """Cut a torn last line; the number of the last whole one."""
+    size = position = os.fstat(file).st_size
+    tail = b""
+    while position > 0 and tail.count(b"\n") < 2:
+        step = min(_BLOCK, position)
+        position -= step
+        tail = os.pread(file, step, position) + tail
+    end = tail.rfind(b"\n") + 1
+    if end < len(tail):
+        os.ftruncate(file, size - len(tail) + end)
+    whole = tail[:end].splitlines()
+    return int(json.loads(whole[-1])["seq"]) if whole else 0

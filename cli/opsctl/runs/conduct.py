@@ -1,0 +1,275 @@
+"""A run from request to record: decide, record, prepare, execute, record."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opsctl.clock import now
+from opsctl.clouds import Access, secrets
+from opsctl.db.engine import Database, opened
+from opsctl.errors import Canceled, Denied, OpsctlError, Waiting
+from opsctl.events.journal import Journal, read
+from opsctl.events.redact import Redactor
+from opsctl.ledger.book import Ledger
+from opsctl.ledger.record import Entry
+from opsctl.policy.decide import decide
+from opsctl.runs.execute import Execution, Job, Outcome
+from opsctl.runs.process import myself, sweep
+from opsctl.runs.progress import Progress, replay
+from opsctl.runs.recorder import Recorder, View
+from opsctl.runs.request import Requester, RunRequest, me
+from opsctl.runs.store import Run, Store
+from opsctl.runs.workspace import wipe_stale, workspace
+from opsctl.settings import Settings
+
+EXIT = {
+    "succeeded": 0,
+    "error": 1,
+    "failed": 3,
+    "unreachable": 4,
+    "timeout": 5,
+    "denied": 6,
+    "waiting": 7,
+    "canceled": 130,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What turns a request into a job: known once policy has agreed."""
+
+    access: Callable[[], Access]
+    """The way to the cloud; called after the decision, may start the local cloud."""
+    module: str = ""
+    module_args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended."""
+
+    run: Run
+    progress: Progress
+
+    @property
+    def exit_code(self) -> int:
+        """The process's."""
+        return self.run.exit_code if self.run.exit_code is not None else 1
+
+
+class Desk:
+    """The state of one home that runs are conducted with. Opening it also clears up after killed commands."""
+
+    def __init__(self, home: Path, settings: Settings) -> None:
+        """Opens the database, marks lost runs, wipes what they left."""
+        self.home = home
+        self.settings = settings
+        self.database: Database = opened(home)
+        self.store = Store(self.database)
+        self.ledger = Ledger(self.database, home / "ledger.head")
+        self.lost = self._reap()
+
+    def journal(self, run_id: str) -> Path:
+        """Where a run's journal is."""
+        return self.home / "journal" / f"{run_id}.ndjson"
+
+    def progress(self, run_id: str) -> Progress:
+        """What the journal of a run says; nothing when there is none yet."""
+        path = self.journal(run_id)
+        return replay(read(path)) if path.exists() else Progress()
+
+    def conduct(self, request: RunRequest, work: Work, view: View, started: Callable[[RunRequest], None]) -> Ended:
+        """Run it. `started` is called when it has its place in the ledger and is about to begin.
+
+        Raises:
+            Denied, Waiting: policy.
+            OpsctlError: it could not be started; the run is recorded as `error`.
+        """
+        self._ask(request)
+        started(request)
+        try:
+            with _interruptible(), workspace(request.id) as space:
+                access = work.access()
+                return self._execute(request, work, view, space, access)
+        except KeyboardInterrupt:
+            self._finish(request, "canceled", "canceled before it began", Progress())
+            raise Canceled(f"Run {request.id} was canceled before it began") from None
+        except OpsctlError as error:
+            self._finish(request, "error", str(error), Progress())
+            raise
+
+    def _ask(self, request: RunRequest) -> None:
+        decision = decide(request, self.home.stat().st_uid)
+        status = {"allow": "pending", "deny": "denied", "approve": "waiting"}[decision.verdict]
+        with self.ledger.writing() as writing:
+            self.store.add(writing.connection, request, status, myself())
+            writing.append(_entry(request, "asked", request.plain()), _entry(request, "decided", decision.plain()))
+        if decision.verdict == "deny":
+            raise Denied(f"Denied by rule {decision.rule}: {decision.text} (run {request.id})")
+        if decision.verdict == "approve":
+            raise Waiting(f"Run {request.id} waits for an approval: {decision.text}")
+
+    def _execute(self, request: RunRequest, work: Work, view: View, space: Path, access: Access) -> Ended:
+        environment = dict(access.environment)
+        hidden = secrets({**os.environ, **environment}) | _values(request)
+        inventories = access.inventories(space)
+        job = Job(
+            id=request.id,
+            space=space,
+            playbook=request.playbook,
+            module=work.module,
+            module_args=work.module_args,
+            extra={} if work.module else dict(request.parameters),
+            environment=environment,
+            inventories=inventories,
+            limit=request.targets.limit,
+            check=request.check,
+            diff=request.diff,
+            forks=self.settings.forks,
+            timeout=request.timeout,
+            grace=self.settings.grace,
+        )
+        journal = Journal(self.journal(request.id))
+        try:
+            execution = Execution(job)
+            recorder = Recorder(journal, Redactor(hidden), view, on_error=lambda: execution.stop("broken"))
+            recorder.note({"time": now(), "event": "run_start", "data": request.plain()})
+            with self.ledger.writing() as writing:
+                self.store.move(writing.connection, request.id, "running", started=now())
+                writing.append(_entry(request, "started", {"plan_hash": request.plan_hash}))
+            with _stopping(execution):
+                try:
+                    outcome = execution.run(recorder.put)
+                finally:
+                    recorder.finish()
+            status, message = judge(outcome, recorder.progress)
+            recorder.note({"time": now(), "event": "run_end", "data": {"status": status, "message": message}})
+        finally:
+            journal.close()
+        return self._finish(request, status, message, recorder.progress)
+
+    def _finish(self, request: RunRequest, status: str, message: str, progress: Progress) -> Ended:
+        code = EXIT[status]
+        recap = {"hosts": progress.recap, "tasks": progress.tasks, "failures": [f.plain() for f in progress.failures]}
+        kind = "canceled" if status == "canceled" else "finished"
+        with self.ledger.writing() as writing:
+            changed = self.store.move(
+                writing.connection,
+                request.id,
+                status,
+                finished=now(),
+                exit_code=code,
+                message=message or None,
+                recap=recap,
+                result=progress.result,
+            )
+            if changed:
+                writing.append(_entry(request, kind, {"status": status, "message": message, "hosts": progress.recap}))
+        return Ended(self.store.get(request.id), progress)
+
+    def _reap(self) -> list[str]:
+        """Mark runs whose opsctl is gone, end what is left of them; their ids."""
+        wipe_stale()
+        lost = []
+        for run in self.store.active():
+            if run.owner.gone and self._lose(run):
+                lost.append(run.id)
+        return lost
+
+    def _lose(self, run: Run) -> bool:
+        sweep(run.id)
+        progress = self.progress(run.id)
+        running = [{"host": host, "task": task, "since": since} for host, task, since in progress.running]
+        message = "opsctl was killed while it ran" if run.status == "running" else "opsctl was killed before it began"
+        recap = {"hosts": progress.recap, "tasks": progress.tasks, "failures": [f.plain() for f in progress.failures]}
+        recap["in_progress"] = running
+        asker = Requester(**run.requester)
+        with self.ledger.writing() as writing:
+            moved = self.store.move(
+                writing.connection, run.id, "lost", finished=now(), exit_code=1, message=message, recap=recap
+            )
+            if moved:
+                data = {"message": message, "in_progress": running, "noticed_by": me().plain()}
+                writing.append(Entry("lost", run.id, asker.plain(), os.uname().nodename, data))
+        if moved:
+            journal = Journal(self.journal(run.id))
+            journal.append({"time": now(), "event": "run_end", "data": {"status": "lost", "message": message}})
+            journal.close()
+        return moved
+
+
+def judge(outcome: Outcome, progress: Progress) -> tuple[str, str]:
+    """The run's state and why, from the exit status; the events only say which of two things a status means."""
+    if outcome.why == "canceled":
+        return "canceled", "canceled by the user"
+    if outcome.why == "timeout":
+        return "timeout", f"stopped after {outcome.seconds:.0f} s"
+    if outcome.status == 0:
+        return "succeeded", ""
+    first = progress.failures[0] if progress.failures else None
+    text = f"{first.host}: {first.task}: {first.message}" if first else ""
+    # Ansible ends with 4 both for unreachable hosts and for a playbook it cannot parse; only the first has a recap.
+    if outcome.status in (2, 4, 8) and progress.complete:
+        broken = progress.count("failed") or (outcome.status == 2 and not progress.count("unreachable"))
+        return ("failed" if broken else "unreachable"), text
+    return "error", progress.complaint or f"Ansible ended with status {outcome.status}"
+
+
+def _values(request: RunRequest) -> set[str]:
+    found: set[str] = set()
+    for name in request.secrets:
+        _collect(request.parameters.get(name), found)
+    return found
+
+
+def _collect(value: Any, found: set[str]) -> None:
+    if isinstance(value, Mapping):
+        for item in value.values():
+            _collect(item, found)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _collect(item, found)
+    elif value not in (None, "", True, False):
+        found.add(str(value))
+
+
+def _entry(request: RunRequest, kind: str, data: Mapping[str, Any]) -> Entry:
+    return Entry(kind, request.id, request.requester.plain(), os.uname().nodename, data)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM and SIGHUP act as ^C does, also while things are being prepared."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    with _handled(interrupt, (signal.SIGTERM, signal.SIGHUP)):
+        yield
+
+
+@contextmanager
+def _stopping(execution: Execution) -> Iterator[None]:
+    """^C asks the run to stop, a second one ends it by force."""
+
+    def stop(_number: int, _frame: object) -> None:
+        execution.stop("canceled")
+
+    with _handled(stop, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
+        yield
+
+
+@contextmanager
+def _handled(handler: Callable[[int, Any], None], numbers: tuple[signal.Signals, ...]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

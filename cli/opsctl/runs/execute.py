@@ -1,0 +1,172 @@
+"""Runs Ansible: the only file that imports ansible_runner.
+
+A job's events come to a callback of the caller's in order; the callback must return at once (a slow one kills the run:
+https://github.com/ansible/ansible-runner/issues/1343).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from opsctl.errors import ContentError
+from opsctl.runs import guard
+from opsctl.runs.process import RUN_VARIABLE, sweep
+from opsctl.runs.workspace import write
+
+Why = Literal["", "canceled", "timeout", "broken"]
+
+_LARGEST_RESULT = 64 * 1024 * 1024
+"""Characters of one task's result; Ansible-runner drops whole results that are larger (its own default: 700,000)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One execution of ansible-playbook, or of one module on localhost."""
+
+    id: str
+    space: Path
+    """The private directory."""
+    playbook: str = ""
+    module: str = ""
+    module_args: Mapping[str, Any] = field(default_factory=dict)
+    """Must hold no secrets: they are on the command line."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    inventories: Sequence[Path] = ()
+    limit: str = ""
+    check: bool = False
+    diff: bool = False
+    forks: int = 20
+    timeout: int = 4 * 3600
+    grace: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it ended: Ansible's exit status, and who stopped it if it did not end by itself."""
+
+    status: int
+    why: Why
+    seconds: float
+
+
+class Execution:
+    """A job while it runs. `stop` may be called from a signal handler or another thread, at any time."""
+
+    def __init__(self, job: Job) -> None:
+        """Prepares the leash; nothing runs yet."""
+        self.job = job
+        self.why: Why = ""
+        self._path = job.space / "leash"
+        os.mkfifo(self._path, 0o600)
+        # Both ends, so that the guard finds it open whenever it comes.
+        self._leash = os.open(self._path, os.O_RDWR | os.O_NONBLOCK)
+        self._over = False
+
+    def stop(self, why: Why) -> None:
+        """Ask Ansible to stop; the second time, end it by force."""
+        if not self._over:
+            os.write(self._leash, b"k" if self.why else b"i")
+        self.why = self.why or why
+
+    def run(self, on_event: Callable[[dict[str, Any]], None]) -> Outcome:
+        """Run to the end. `on_event` is called in this thread.
+
+        Raises:
+            ContentError: Ansible cannot be started.
+        """
+        began = time.monotonic()
+        timer = threading.Timer(self.job.timeout, self.stop, ("timeout",))
+        timer.daemon = True
+        timer.start()
+        try:
+            status = self._run(on_event)
+        finally:
+            timer.cancel()
+            self._over = True
+            os.close(self._leash)
+            if self.why:
+                sweep(self.job.id)
+        return Outcome(status, self.why, time.monotonic() - began)
+
+    def _run(self, on_event: Callable[[dict[str, Any]], None]) -> int:
+        import ansible_runner  # type: ignore[import-untyped]
+        import pexpect  # type: ignore[import-untyped]
+
+        job = self.job
+        if job.extra:
+            write(job.space / "env" / "extravars", json.dumps(job.extra))
+        write(job.space / "env" / "settings", json.dumps({"pexpect_timeout": 1, "suppress_output_file": True}))
+        config = ansible_runner.RunnerConfig(
+            private_data_dir=str(job.space),
+            ident=job.id,
+            playbook=job.playbook or None,
+            module=job.module or None,
+            module_args=json.dumps(job.module_args) if job.module else None,
+            host_pattern="localhost" if job.module else None,
+            inventory=[str(path) for path in job.inventories] or None,
+            limit=job.limit or None,
+            forks=job.forks,
+            cmdline=" ".join(["--check"] * job.check + ["--diff"] * job.diff) or None,
+            envvars=environment(job),
+            quiet=True,
+            suppress_env_files=True,
+        )
+        try:
+            config.prepare()
+        except ansible_runner.exceptions.ConfigurationError as error:
+            raise ContentError(f"Cannot run {job.playbook or job.module}: {error}") from error
+        config.command = self._guarded(config.command)
+        # Its own cancelling would kill at once, and would take our signal handlers.
+        runner = ansible_runner.Runner(
+            config, event_handler=_never_kept(on_event), cancel_callback=lambda: False, remove_partials=True
+        )
+        try:
+            runner.run()
+        except pexpect.TIMEOUT:
+            # The process had ended and its last output was still being taken when the runner lost patience.
+            return _UNKNOWN
+        return _UNKNOWN if runner.rc is None else int(runner.rc)
+
+    def _guarded(self, command: list[str]) -> list[str]:
+        beside = Path(sys.executable).with_name(command[0])
+        program = str(beside) if beside.exists() else command[0]
+        script = [sys.executable, "-I", "-S", guard.__file__, str(self._path), str(self.job.grace), "--"]
+        return [*script, program, *command[1:]]
+
+
+_UNKNOWN = 250
+"""Ansible's own exit status for an error nobody foresaw."""
+
+
+def environment(job: Job) -> dict[str, str]:
+    """What Ansible's environment has besides ours."""
+    given = os.environ
+    tools = str(Path(sys.executable).parent)
+    return {
+        "PATH": f"{tools}:{given.get('PATH', os.defpath)}",
+        "ANSIBLE_LOCAL_TEMP": str(job.space / "tmp"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(job.space / "cp"),
+        # Ansible-runner would turn it off.
+        "ANSIBLE_HOST_KEY_CHECKING": given.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
+        "ANSIBLE_NOCOLOR": "True",
+        "MAX_EVENT_RES": str(_LARGEST_RESULT),
+        RUN_VARIABLE: job.id,
+        **job.environment,
+    }
+
+
+def _never_kept(on_event: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], bool]:
+    def handle(event: dict[str, Any]) -> bool:
+        on_event(event)
+        return False
+
+    return handle

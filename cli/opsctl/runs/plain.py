@@ -1,0 +1,83 @@
+"""Shows a run as plain lines: for logs, pipes and screens that are no terminal."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from typing import Any
+
+from opsctl.output import say
+from opsctl.runs.progress import Progress, message
+from opsctl.runs.request import RunRequest
+
+_BOUND = 10_000
+
+
+class Plain:
+    """One line for each thing that happens, written by a thread of its own: a reader must not stop the run."""
+
+    def __init__(self) -> None:
+        """Begins at once."""
+        self.dropped = 0
+        self._queue: queue.Queue[str | None] = queue.Queue(_BOUND)
+        self._thread = threading.Thread(target=self._write, name="lines", daemon=True)
+        self._thread.start()
+
+    def begin(self, request: RunRequest) -> None:
+        """Say what is about to run."""
+        mode = ", check mode: nothing is changed" if request.check else ""
+        say(f"Run {request.id}: {request.content} {request.action} on {request.cloud}{mode}")
+
+    def show(self, record: dict[str, Any], progress: Progress) -> None:
+        """Queue the record's line; drop it when nobody reads."""
+        for text in line(record):
+            try:
+                self._queue.put_nowait(text)
+            except queue.Full:
+                self.dropped += 1
+
+    def close(self) -> None:
+        """Write what is queued; give up on a reader that does not come back."""
+        if self.dropped:
+            text = f"({self.dropped} lines not shown; `opsctl runs logs last` has them)"
+            self._queue.get()
+            self._queue.put(text)
+        try:
+            self._queue.put(None, timeout=5)
+        except queue.Full:
+            return
+        self._thread.join(5)
+
+    def _write(self) -> None:
+        while (text := self._queue.get()) is not None:
+            try:
+                sys.stderr.write(text + "\n")
+                if self._queue.empty():
+                    sys.stderr.flush()
+            except OSError:
+                return
+
+
+def line(record: dict[str, Any]) -> list[str]:  # noqa: PLR0911 - a table of cases
+    """What is worth saying about a record."""
+    event, host, task = record["event"], record.get("host", ""), record.get("task", "")
+    result = record.get("data", {}).get("res") or {}
+    if event == "play_start":
+        return [f"PLAY {record.get('play', '')}"]
+    if event == "task_start":
+        return [f"TASK {task}"]
+    if event == "host_ok":
+        return [f"  {'changed' if result.get('changed') else 'ok'}: {host}"]
+    if event == "host_failed":
+        ignored = " (ignored)" if record.get("data", {}).get("ignore_errors") else ""
+        return [f"  FAILED{ignored}: {host}: {message(result)}"]
+    if event == "host_unreachable":
+        return [f"  UNREACHABLE: {host}: {message(result)}"]
+    if event == "host_retry":
+        return [f"  retrying: {host}: {result.get('attempts', '?')} of {result.get('retries', '?')}"]
+    if event == "no_hosts":
+        return ["  no hosts matched"]
+    if event in ("warning", "error"):
+        return [f"  {record.get('stdout', '').strip()}"]
+    return []

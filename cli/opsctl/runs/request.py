@@ -1,0 +1,120 @@
+"""What is asked for: everything that decides what a run will do, fixed before policy sees it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from opsctl.ledger.record import canonical, digest
+
+MASK = "******"
+
+Kind = Literal["scenario", "module"]
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Who asks: the user of the operating system."""
+
+    name: str
+    uid: int
+    login: str = ""
+    """Who he was before sudo, where that is known."""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"name": self.name, "uid": self.uid, **({"login": self.login} if self.login else {})}
+
+
+def me() -> Requester:
+    """The user this process runs as."""
+    uid = os.getuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    return Requester(name, uid, os.environ.get("SUDO_USER", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Where: a stack, a pattern that narrows it down."""
+
+    stack: str = ""
+    limit: str = ""
+
+    def plain(self) -> dict[str, str]:
+        """As JSON."""
+        return {"stack": self.stack, "limit": self.limit}
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One run as asked for."""
+
+    id: str
+    kind: Kind
+    content: str
+    """The scenario's or module's name."""
+    action: str
+    playbook: str
+    """What Ansible is given: a playbook's FQCN or path; empty for a module."""
+    cloud: str
+    requester: Requester
+    created: str
+    targets: Targets = Targets()
+    parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    secrets: frozenset[str] = frozenset()
+    """Names of parameters whose values must not be seen."""
+    reason: str = ""
+    check: bool = False
+    diff: bool = False
+    timeout: int = 4 * 3600
+    digest: str = ""
+    """SHA-256 over the content: playbooks, roles, templates."""
+
+    @property
+    def masked(self) -> dict[str, Any]:
+        """The parameters as they may be recorded."""
+        return {name: MASK if name in self.secrets else value for name, value in self.parameters.items()}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How it is run."""
+        return {"check": self.check, "diff": self.diff, "timeout": self.timeout}
+
+    @property
+    def plan_hash(self) -> str:
+        """One hash of content, parameters, targets and options: what an approval is bound to."""
+        return digest(
+            canonical(
+                [
+                    self.kind,
+                    self.content,
+                    self.action,
+                    self.digest,
+                    self.masked,
+                    self.targets.plain(),
+                    self.cloud,
+                    self.options,
+                ]
+            )
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """What the ledger says about it."""
+        return {
+            "kind": self.kind,
+            "content": self.content,
+            "action": self.action,
+            "cloud": self.cloud,
+            "targets": self.targets.plain(),
+            "parameters": self.masked,
+            "options": self.options,
+            "reason": self.reason,
+            "digest": self.digest,
+            "plan_hash": self.plan_hash,
+        }

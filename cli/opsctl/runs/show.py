@@ -1,0 +1,99 @@
+"""What people and programs see of a run: the view while it runs, the summary after."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from opsctl.clock import seconds
+from opsctl.output import grid
+from opsctl.runs.plain import Plain
+from opsctl.runs.request import RunRequest
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from opsctl.runs.conduct import Desk, Ended
+    from opsctl.runs.store import Run
+
+
+@contextmanager
+def screen(request: RunRequest, desk: Desk) -> Iterator[Any]:
+    """The view that fits: live on a terminal, lines elsewhere."""
+    if sys.stderr.isatty() and desk.settings.output == "table":
+        from opsctl.runs.live import Live
+
+        view: Any = Live(request, desk.store.tasks(request.content, request.action))
+    else:
+        view = Plain()
+    try:
+        yield view
+    finally:
+        view.close()
+
+
+def summary(ended: Ended) -> dict[str, Any]:
+    """The result of a run for programs; its shape is pinned by a test."""
+    return described(ended.run)
+
+
+def described(run: Run) -> dict[str, Any]:
+    """A run for programs."""
+    recap = run.recap or {}
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "content": run.content,
+        "action": run.action,
+        "cloud": run.cloud,
+        "status": run.status,
+        "exit_code": run.exit_code,
+        "message": run.message,
+        "requester": run.requester,
+        "reason": run.reason,
+        "parameters": run.parameters,
+        "targets": run.targets,
+        "options": run.options,
+        "digest": run.digest,
+        "plan_hash": run.plan_hash,
+        "created": run.created,
+        "started": run.started,
+        "finished": run.finished,
+        "seconds": duration(run),
+        "hosts": recap.get("hosts", {}),
+        "failures": recap.get("failures", []),
+        "in_progress": recap.get("in_progress", []),
+        "result": run.result,
+    }
+
+
+def duration(run: Run) -> float | None:
+    """Seconds from start to end; None while there is none."""
+    if run.started is None or run.finished is None:
+        return None
+    return round(seconds(run.finished) - seconds(run.started), 3)
+
+
+def table(result: dict[str, Any]) -> RenderableType:
+    """The same for people."""
+    from rich.console import Group
+    from rich.text import Text
+
+    names = ("ok", "changed", "failed", "unreachable", "skipped")
+    rows = [[host, *(counts[name] for name in names)] for host, counts in result["hosts"].items()]
+    parts: list[RenderableType] = [grid(("host", *names), rows)] if rows else []
+    if result["result"] is not None:
+        parts += [Text(""), Text(_text(result["result"]))]
+    took = f" in {result['seconds']:.1f} s" if result["seconds"] is not None else ""
+    parts += [Text(""), Text(f"{result['status']}{took}  run {result['id']}", style="bold")]
+    return Group(*parts)
+
+
+def _text(value: Any) -> str:
+    import yaml
+
+    if isinstance(value, str):
+        return value
+    return str(yaml.safe_dump(value, allow_unicode=True, sort_keys=False, default_flow_style=False)).rstrip()

@@ -1,0 +1,121 @@
+"""Settings: flags > OPSCTL_* > config.toml > defaults, in one frozen model."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from opsctl.errors import ConfigError, UsageError, suggest
+
+LOCAL = "local"
+"""The name of the built-in cloud on this machine."""
+
+
+class Cloud(BaseModel):
+    """A named profile. Credentials are never in it: the environment or the official CLI's profile file has them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["alicloud", "hosts"] = "alicloud"
+    region: str | None = None
+    endpoint: str | None = None
+    """One URL for every product; unset = each product's public endpoint."""
+    profile: str | None = None
+    """A profile of the official CLI's configuration file."""
+    inventory: Path | None = None
+    """Kind `hosts`: the Ansible inventory that lists the machines."""
+
+
+def _paths(value: Any) -> Any:
+    if isinstance(value, str):
+        return [Path(part).expanduser() for part in value.split(":") if part]
+    return value
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(env_prefix="OPSCTL_", frozen=True, extra="forbid", env_ignore_empty=True)
+
+    cloud: str = LOCAL
+    """The profile commands use when none is named."""
+    clouds: dict[str, Cloud] = Field(default_factory=dict)
+    output: Literal["table", "json", "yaml"] = "table"
+    scenario_path: Annotated[list[Path], NoDecode, BeforeValidator(_paths)] = Field(default_factory=list)
+    """Directories of scenarios, looked at before the collection's own; colon-separated in the environment."""
+    timeout: Annotated[int, Field(ge=1, le=7 * 86400)] = 4 * 3600
+    """Seconds a run may take."""
+    forks: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Hosts worked on at the same time."""
+    grace: Annotated[int, Field(ge=1, le=600)] = 10
+    """Seconds between asking Ansible to stop and ending it by force."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags and config.toml both arrive as arguments; `_Merged` keeps the environment between them."""
+        return (env_settings, init_settings)
+
+    def chosen(self, name: str | None = None) -> tuple[str, Cloud]:
+        """The profile of that name, or the default one.
+
+        Raises:
+            UsageError: there is no such profile.
+        """
+        name = name or self.cloud
+        known = {LOCAL: Cloud(region="cn-hangzhou"), **self.clouds}
+        if name not in known:
+            raise UsageError(f"Unknown cloud {name}{suggest(name, known)}; known: {', '.join(sorted(known))}")
+        return name, known[name]
+
+
+def load(home: Path, **flags: Any) -> Settings:
+    """The settings of this home; flags that are None are not set.
+
+    Raises:
+        ConfigError: a key is unknown or its value cannot be used; the message names both.
+    """
+    path = home / "config.toml"
+    try:
+        settings = Settings(**_read(path))
+    except ValidationError as error:
+        raise ConfigError(_line(error, path)) from None
+    given = {key: value for key, value in flags.items() if value is not None}
+    try:
+        settings = Settings.model_validate({**settings.model_dump(), **given}) if given else settings
+    except ValidationError as error:
+        raise ConfigError(_line(error, path)) from None
+    if LOCAL in settings.clouds:
+        raise ConfigError(f"{path}: clouds.{LOCAL}: the name belongs to the built-in local cloud; choose another")
+    return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(f"Cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _line(error: ValidationError, path: Path) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    location = [str(part) for part in first["loc"]]
+    key = ".".join(location)
+    if first["type"] == "extra_forbidden":
+        known = Cloud.model_fields if location[0] == "clouds" else Settings.model_fields
+        return f"{path}: {key}: unknown key{suggest(location[-1], known)}"
+    return f"{path} or OPSCTL_{location[0].upper()}: {key}: {first['msg'][0].lower()}{first['msg'][1:]}"
