@@ -9,7 +9,7 @@ from typing import Any
 from opsctl.localcloud.ros import conditions, errors
 from opsctl.localcloud.ros.functions import attribute_parts, sub_parts
 from opsctl.localcloud.ros.parameters import to_number
-from opsctl.localcloud.ros.resolve import Resolver, function_name
+from opsctl.localcloud.ros.resolve import Literal, Resolver, function_name
 from opsctl.localcloud.ros.template import ResourceSpec
 
 INDEX = "ALIYUN::Index"
@@ -63,7 +63,7 @@ def names_of(spec: ResourceSpec, resolver: Resolver) -> tuple[str, ...]:
 def _indexed(value: Any, index: int, counted: Mapping[str, Sequence[str]], path: str) -> Any:
     if isinstance(value, list):
         return [_indexed(item, index, counted, path) for item in value]
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or isinstance(value, Literal):
         return value
     name = function_name(value)
     if name == "Ref" and value[name] == INDEX:

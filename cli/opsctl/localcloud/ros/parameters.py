@@ -252,7 +252,7 @@ def _check_pattern(spec: ParameterSpec, value: Any) -> None:
         raise errors.invalid_type(f"Parameters.{spec.name}", "AllowedPattern", "It must be text")
     try:
         if not patterns.matches(pattern, value):
-            raise _InvalidError(f"must match the pattern {pattern}{_shown(spec, value)}")
+            raise _InvalidError(f"must match the pattern {clip(pattern, 200)}{_shown(spec, value)}")
     except patterns.PatternError as error:
         raise errors.validation_failed(f"Parameters.{spec.name}.AllowedPattern", str(error)) from None
 

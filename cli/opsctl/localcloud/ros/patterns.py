@@ -12,7 +12,7 @@ from functools import lru_cache
 import regex
 
 _SECONDS = 1.0
-_MAX_PATTERN = 4096
+_MAX_PATTERN = 32_768  # official templates list hundreds of reserved words
 
 
 class PatternError(Exception):

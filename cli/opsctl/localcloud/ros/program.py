@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from opsctl.localcloud.ros import conditions, count, errors, graph, locals
+from opsctl.localcloud.ros import conditions, count, errors, graph
+from opsctl.localcloud.ros.early import settle
+from opsctl.localcloud.ros.macros import expand
 from opsctl.localcloud.ros.references import Reference, Scanner
-from opsctl.localcloud.ros.resolve import ZONES, Resolver, ResourceScope, check_known, plain
+from opsctl.localcloud.ros.resolve import ZONES, Literal, Resolver, ResourceScope, check_known, function_name, plain
 from opsctl.localcloud.ros.template import PSEUDO, OutputSpec, ResourceSpec, Template
 from opsctl.localcloud.ros.yaml import clip
 
@@ -17,6 +19,7 @@ __all__ = ["ZONES", "Attributes", "Node", "OutputNode", "Program", "ResourceScop
 Attributes = Callable[[str], Collection[str] | None]
 
 _NESTED = frozenset({"ALIYUN::ROS::Stack"})
+_WITH_TEMPLATE = frozenset({"ALIYUN::ROS::Stack", "ALIYUN::ROS::StackGroup"})
 _POLICIES = ("Delete", "Retain")
 
 
@@ -63,6 +66,10 @@ class Program:
         """``value`` with all functions computed and ALIYUN::NoValue dropped; None if it is NoValue as a whole."""
         return plain(replace(self.resolver, resources=resources).resolve(value, path))
 
+    def reads(self, value: Any, path: str = "value") -> frozenset[str]:
+        """The resources that must exist before a raw ``value`` can be computed."""
+        return frozenset(_needs(value, path, self.resolver))
+
     def resolve_output(self, output: OutputNode, resources: ResourceScope) -> Any:
         return self.resolve(output.value, resources, f"Outputs.{output.name}.Value")
 
@@ -76,21 +83,17 @@ def compile(
     :data:`ZONES` to the zone ids of each region; ``attributes`` gives the attributes of a resource type, None for a
     type it does not know.  Raises :class:`ApiError` of the template family.
     """
-    early = Resolver(values=values, pseudo=pseudo, mappings=template.mappings)
-    decided = conditions.evaluate(template.conditions, early)
-    early = replace(early, conditions=decided)
-    conditions.enforce(template.rules, early)
-    macros, evaluated = locals.settle(template.locals, early)
-    early = replace(early, locals=evaluated)
+    early, macros = settle(template, Resolver(values=values, pseudo=pseudo, mappings=template.mappings))
+    conditions.enforce(expand(template.rules, macros, "Rules"), early)
     specs = {
-        name: replace(spec, properties=locals.expand(spec.properties, macros, f"Resources.{name}.Properties"))
+        name: replace(spec, properties=expand(_literal(spec), macros, f"Resources.{name}.Properties"))
         for name, spec in template.resources.items()
     }
     outputs = {
-        name: replace(spec, value=locals.expand(spec.value, macros, f"Outputs.{name}.Value"))
+        name: replace(spec, value=expand(spec.value, macros, f"Outputs.{name}.Value"))
         for name, spec in template.outputs.items()
     }
-    live = {name: spec for name, spec in specs.items() if _holds(spec.condition, f"Resources.{name}", decided)}
+    live = {name: spec for name, spec in specs.items() if _holds(spec.condition, f"Resources.{name}", early.conditions)}
     copies, counted = count.spread(live, early)
     resolver = replace(early, counted=counted, existing=frozenset(copies), absent=frozenset(specs.keys() - live.keys()))
     _check_template(specs, outputs, copies, resolver, attributes)
@@ -101,6 +104,14 @@ def references(value: Any) -> frozenset[str]:
     """The names that a raw ``value`` refers to by Ref, Fn::GetAtt or Fn::Sub, whatever they stand for."""
     scanner = Scanner(named=lambda name: False, standalone=True)
     return frozenset(found.name for found in scanner.scan(value, "value"))
+
+
+def _literal(spec: ResourceSpec) -> Mapping[str, Any]:
+    """Properties in which the template of a nested stack is data: its functions are for the child to compute."""
+    body = spec.properties.get("TemplateBody")
+    if spec.type not in _WITH_TEMPLATE or not isinstance(body, dict) or function_name(body):
+        return spec.properties
+    return {**spec.properties, "TemplateBody": Literal(body)}
 
 
 def _holds(condition: str | None, path: str, decided: Mapping[str, bool]) -> bool:

@@ -15,7 +15,7 @@ from opsctl.localcloud.ros.functions import (
     reference_name,
     sub_parts,
 )
-from opsctl.localcloud.ros.resolve import function_name
+from opsctl.localcloud.ros.resolve import Literal, function_name
 from opsctl.localcloud.ros.yaml import clip, split_attribute
 
 
@@ -48,7 +48,7 @@ class Scanner:
             for place, item in enumerate(value):
                 if isinstance(item, (dict, list)):
                     yield from self.scan(item, f"{path}[{place}]")
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and not isinstance(value, Literal):
             name = function_name(value)
             if name:
                 yield from self._function(name, value[name], f"{path}.{name}")

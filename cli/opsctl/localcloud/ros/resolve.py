@@ -47,6 +47,10 @@ class NoResources:
         raise LookupError(resource)
 
 
+class Literal(dict[str, Any]):
+    """A map whose functions belong to somebody else: the body of a nested template."""
+
+
 class _Effort:
     """How deep and how much one resolution has gone: functions that double their argument must end somewhere."""
 
@@ -78,7 +82,7 @@ class Resolver:
 
     def resolve(self, value: Any, path: str) -> Any:
         """``value`` with all functions computed; may be :data:`NO_VALUE`."""
-        if not isinstance(value, (dict, list)):
+        if not isinstance(value, (dict, list)) or isinstance(value, Literal):
             return value
         self._effort.depth += 1
         try:

@@ -254,9 +254,9 @@ class _Builder:
             raise errors.invalid_template("its aliases expand to more than a template can hold")
 
 
-def clip(text: str) -> str:
+def clip(text: str, most: int = 64) -> str:
     """A text short enough for an error message."""
-    return text if len(text) <= _MAX_NUMBER else text[: _MAX_NUMBER - 3] + "..."
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def _bad(line: int, reason: str) -> ApiError:
