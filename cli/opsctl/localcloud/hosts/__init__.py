@@ -1,0 +1,1 @@
+"""Hosts of the local cloud: Docker containers that run systemd and sshd (design, section 5)."""

@@ -1,0 +1,243 @@
+"""Docker, and nothing else of the local cloud knows it: images, the one network, hosts as containers.
+
+Every object carries the labels ``opsctl.cloud`` (which installation) and ``opsctl.home`` (its folder), so that a
+machine's own containers are never touched and ours are always found again.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types import EndpointConfig, IPAMConfig, IPAMPool
+from docker.utils import kwargs_from_env
+
+TIMEOUT = 120
+CAPABILITIES = ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"]
+# Shared address space (RFC 6598) first: neither a VPC's nor a LAN's usual range.
+SUBNETS = ("100.80.0.0/20", "100.96.0.0/20", "198.18.0.0/20", "198.19.0.0/20", "172.30.16.0/20", "10.213.0.0/20")
+
+
+class HostError(Exception):
+    """Docker refused or failed; the text is one line for a person."""
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """A container to be: ``address`` is fixed on the Docker network, ``files`` is a tar unpacked before boot."""
+
+    name: str
+    hostname: str
+    image: str
+    address: str
+    files: bytes = field(repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Docker:
+    """Calls to one Docker daemon for one installation (``cloud_id``, ``home``)."""
+
+    def __init__(self, cloud_id: str, home: str) -> None:
+        try:
+            self._api = docker.APIClient(**kwargs_from_env(), version="auto", timeout=TIMEOUT, max_pool_size=32)
+        except DockerException as error:
+            raise HostError(explain(error)) from error
+        self.labels = {"opsctl.cloud": cloud_id, "opsctl.home": home}
+        self.network = f"opsctl-{cloud_id}"
+
+    # --- network -------------------------------------------------------------------------------------------------
+
+    def ensure_network(self) -> tuple[str, str]:
+        """The Docker network as (subnet, gateway), made on a range that is free on this machine."""
+        found = self._find_network()
+        if found is None:
+            last = ""
+            for subnet in _free(self._taken()):
+                pool = IPAMPool(subnet=subnet, gateway=str(ipaddress.ip_network(subnet)[1]))
+                try:
+                    self._api.create_network(
+                        self.network, driver="bridge", ipam=IPAMConfig(pool_configs=[pool]), labels=self.labels
+                    )
+                    break
+                except APIError as error:
+                    last = str(error.explanation)
+            else:
+                raise HostError(f"No free address range for the Docker network {self.network}: {last}")
+            found = self._find_network()
+        if found is None:
+            raise HostError(f"Docker network {self.network} disappeared while it was made")
+        pool = found["IPAM"]["Config"][0]
+        return pool["Subnet"], pool["Gateway"]
+
+    def _find_network(self) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self._api.inspect_network(self.network)
+        except NotFound:
+            return None
+        return found
+
+    def _taken(self) -> list[ipaddress.IPv4Network]:
+        pools = [pool for net in self._api.networks() for pool in (net.get("IPAM") or {}).get("Config") or []]
+        taken = [_network(pool["Subnet"]) for pool in pools if pool.get("Subnet")]
+        shown = subprocess.run(["ip", "-j", "route"], capture_output=True, text=True, timeout=10, check=False)
+        taken += [_network(row["dst"]) for row in json.loads(shown.stdout or "[]") if row.get("dst") != "default"]
+        return [net for net in taken if net is not None]
+
+    # --- hosts ---------------------------------------------------------------------------------------------------
+
+    def ensure(self, spec: HostSpec) -> None:
+        """Make and start the host, or start the one of that name which a broken call left."""
+        state = self.state(spec.name)
+        if state == "running":
+            return
+        try:
+            if state == "created":
+                self._api.remove_container(spec.name, force=True, v=True)
+                state = None
+            if state is None:
+                self._create(spec)
+            self._api.start(spec.name)
+        except DockerException as error:
+            raise HostError(explain(error)) from error
+
+    def _create(self, spec: HostSpec) -> None:
+        tmpfs = {"/run": "exec,mode=755", "/run/lock": "", "/tmp": "exec,mode=1777"}  # noqa: S108
+        config = self._api.create_host_config(
+            cap_add=CAPABILITIES,
+            security_opt=["seccomp=unconfined", "apparmor=unconfined"],
+            cgroupns="host",
+            binds=["/sys/fs/cgroup:/sys/fs/cgroup:rw"],
+            tmpfs=tmpfs,
+            network_mode=self.network,
+            restart_policy={"Name": "unless-stopped"},
+        )
+        endpoint: EndpointConfig = self._api.create_endpoint_config(ipv4_address=spec.address)
+        self._api.create_container(
+            spec.image,
+            command=["/sbin/init"],
+            name=spec.name,
+            hostname=spec.hostname,
+            labels={**self.labels, **spec.labels},
+            host_config=config,
+            networking_config={"EndpointsConfig": {self.network: endpoint}},
+            stop_signal="SIGRTMIN+3",
+            detach=True,
+        )
+        self._api.put_archive(spec.name, "/", spec.files)
+
+    def start(self, name: str) -> None:
+        self._call(self._api.start, name)
+
+    def stop(self, name: str, *, force: bool) -> None:
+        self._call(self._api.stop, name, timeout=0 if force else 10)
+
+    def restart(self, name: str, *, force: bool) -> None:
+        self._call(self._api.restart, name, timeout=0 if force else 10)
+
+    def remove(self, name: str) -> None:
+        """Gone afterwards, whether or not it was there."""
+        try:
+            self._api.remove_container(name, force=True, v=True)
+        except NotFound:
+            return
+        except APIError as error:
+            if "already in progress" not in str(error.explanation):
+                raise HostError(explain(error)) from error
+
+    def state(self, name: str) -> str | None:
+        """``running``, ``exited``, ``created`` ... or None when there is no such host."""
+        try:
+            return str(self._api.inspect_container(name)["State"]["Status"])
+        except NotFound:
+            return None
+        except DockerException as error:
+            raise HostError(explain(error)) from error
+
+    def put(self, name: str, files: bytes) -> None:
+        self._call(self._api.put_archive, name, "/", files)
+
+    def run(self, name: str, argv: list[str]) -> tuple[int, str]:
+        """Run a short helper in a host: (exit code, output). Never give it a secret: argv is visible there."""
+        try:
+            made = self._api.exec_create(name, argv)
+            output = self._api.exec_start(made["Id"])
+            code = self._api.exec_inspect(made["Id"])["ExitCode"]
+        except DockerException as error:
+            raise HostError(f"{shlex.join(argv[:2])} on {name}: {explain(error)}") from error
+        return int(code if code is not None else -1), bytes(output or b"").decode(errors="replace")
+
+    def hosts(self) -> list[str]:
+        wanted = {"label": f"opsctl.cloud={self.labels['opsctl.cloud']}"}
+        rows = self._call(self._api.containers, all=True, filters=wanted)
+        return [row["Names"][0].lstrip("/") for row in rows]
+
+    def remove_network(self) -> None:
+        try:
+            self._api.remove_network(self.network)
+        except NotFound:
+            return
+        except APIError as error:
+            raise HostError(explain(error)) from error
+
+    # --- images --------------------------------------------------------------------------------------------------
+
+    def has_image(self, name: str) -> bool:
+        try:
+            self._api.inspect_image(name)  # type: ignore[no-untyped-call]
+        except ImageNotFound:
+            return False
+        return True
+
+    def pull(self, name: str) -> None:
+        self._call(self._api.pull, name)
+
+    def import_image(self, tar: str, name: str) -> None:
+        repository, _, tag = name.partition(":")
+        changes = [f"LABEL {key}={json.dumps(value)}" for key, value in self.labels.items()]
+        self._call(self._api.import_image_from_file, tar, repository=repository, tag=tag, changes=changes)
+
+    def remove_images(self) -> None:
+        for image in self._api.images(filters={"label": f"opsctl.cloud={self.labels['opsctl.cloud']}"}):
+            self._call(self._api.remove_image, image["Id"], force=True)
+
+    def version(self) -> str:
+        return str(self._call(self._api.version)["Version"])
+
+    def _call(self, function: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except DockerException as error:
+            raise HostError(explain(error)) from error
+
+
+def explain(error: Exception) -> str:
+    """One line that says what is wrong with Docker and what to do."""
+    text = str(getattr(error, "explanation", "") or error).strip().splitlines()[0]
+    low = text.lower()
+    if "permission denied" in low:
+        return "No permission to use Docker: run as root, or add yourself to the group docker and log in again."
+    if "filenotfound" in low or "no such file" in low:
+        return "No Docker daemon answers: install Docker Engine (Debian: apt-get install docker.io) and start it."
+    if "connection refused" in low or "connection aborted" in low:
+        return "The Docker daemon is not running: start it (systemctl start docker)."
+    if "no space left" in low:
+        return f"The disk that Docker uses is full: {text}"
+    return text
+
+
+def _network(text: str) -> ipaddress.IPv4Network | None:
+    try:
+        return ipaddress.IPv4Network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _free(taken: list[ipaddress.IPv4Network]) -> list[str]:
+    return [text for text in SUBNETS if not any(ipaddress.IPv4Network(text).overlaps(net) for net in taken)]

@@ -1,0 +1,300 @@
+"""Stacks at work: one thread an operation, from its first event to its last, and again after a restart."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from opsctl.localcloud.cloud import REGION, ZONES, Cloud
+from opsctl.localcloud.errors import ApiError
+from opsctl.localcloud.hosts.assistant import Assistant
+from opsctl.localcloud.hosts.fleet import Fleet
+from opsctl.localcloud.models import Stack, StackResource
+from opsctl.localcloud.resources import TYPES
+from opsctl.localcloud.resources.base import Context
+from opsctl.localcloud.ros import signals
+from opsctl.localcloud.ros.converge import Converge, Failed, Interrupted
+from opsctl.localcloud.ros.parameters import bind
+from opsctl.localcloud.ros.program import Program, compile
+from opsctl.localcloud.ros.resolve import ZONES as ZONE_KEY
+from opsctl.localcloud.ros.template import Template, parse
+from opsctl.localcloud.ros.views import outputs
+
+log = logging.getLogger(__name__)
+
+_WORDS = {"UPDATE": "Stack successfully updated"}
+
+
+class Scope:
+    """What functions of a template see of a stack's resources."""
+
+    def __init__(self, engine: Engine, stack_id: str) -> None:
+        self._engine = engine
+        self._stack_id = stack_id
+
+    def _record(self, name: str) -> StackResource | None:
+        rows = self._engine.records(self._stack_id)
+        return next((row for row in rows if row.logical_id == name and not row.stale), None)
+
+    def ref(self, name: str) -> Any:
+        record = self._record(name)
+        if record is None:
+            return None
+        return TYPES[record.type]().ref(self._engine.context(record))
+
+    def attribute(self, resource: str, name: str) -> Any:
+        record = self._record(resource)
+        if record is None:
+            return None
+        if name not in TYPES[record.type].attributes:
+            message = f"The Referenced Attribute ({resource} {name}) is incorrect."
+            raise ApiError("InvalidTemplateAttribute", message)
+        return TYPES[record.type]().attribute(self._engine.context(record), name)
+
+
+class Engine:
+    """All operations on stacks of one cloud."""
+
+    def __init__(self, cloud: Cloud, fleet: Fleet, assistant: Assistant) -> None:
+        self.cloud = cloud
+        self.fleet = fleet
+        self.assistant = assistant
+        self.stopping = False
+        self._threads: dict[str, threading.Thread] = {}
+
+    # --- programs ------------------------------------------------------------------------------------------------
+
+    def pseudo(self, stack_id: str, name: str) -> dict[str, Any]:
+        return {
+            "ALIYUN::StackId": stack_id,
+            "ALIYUN::StackName": name,
+            "ALIYUN::Region": REGION,
+            "ALIYUN::AccountId": self.cloud.account_id,
+            "ALIYUN::TenantId": self.cloud.account_id,
+            "ALIYUN::ResourceGroupId": "rg-default",
+            ZONE_KEY: {REGION: list(ZONES)},
+        }
+
+    def program(self, stack: Stack) -> Program:
+        return self.build(parse(stack.template_body), stack.parameters, stack.stack_id, stack.name)
+
+    def build(self, template: Template, parameters: Mapping[str, str], stack_id: str, name: str) -> Program:
+        values = bind(template.parameters, parameters)
+        return compile(template, values, self.pseudo(stack_id, name), attributes_of)
+
+    # --- life of an operation ------------------------------------------------------------------------------------
+
+    def begin(self, stack: Stack, action: str, **operation: Any) -> Stack:
+        """Write the operation down, then work on it in the background."""
+        seconds = stack.timeout_in_minutes * 60
+        stack = replace(
+            stack,
+            status=f"{action}_IN_PROGRESS",
+            status_reason=f"Stack {action} started",
+            update_time="" if action == "CREATE" else self.cloud.timestamp(),
+            operation={"action": action, "deadline": time.time() + seconds, **operation},
+        )
+        with self.cloud.store.transaction():
+            self.cloud.stacks.put(stack)
+            self.stack_event(stack)
+        self._spawn(stack.stack_id)
+        return stack
+
+    def resume(self) -> None:
+        """Take up every operation that the last end of the service interrupted."""
+        for stack in self.cloud.stacks:
+            if stack.operation:
+                log.info("taking up %s of stack %s", stack.operation["action"], stack.name)
+                self._spawn(stack.stack_id)
+
+    def stop(self, timeout: float) -> None:
+        self.stopping = True
+        with self.cloud.signalled:
+            self.cloud.signalled.notify_all()
+        end = time.monotonic() + timeout
+        for thread in list(self._threads.values()):
+            thread.join(max(0.0, end - time.monotonic()))
+
+    def _spawn(self, stack_id: str) -> None:
+        thread = threading.Thread(target=self._work, args=(stack_id,), name=f"stack-{stack_id}", daemon=True)
+        self._threads[stack_id] = thread
+        thread.start()
+
+    def _work(self, stack_id: str) -> None:
+        try:
+            while (stack := self.cloud.stacks[stack_id]).operation:
+                self._step(stack, stack.operation)
+        except Interrupted:
+            log.info("stack %s is left for the next start", stack_id)
+        except Exception:
+            log.exception("stack %s", stack_id)
+            stack = self.cloud.stacks[stack_id]
+            action = stack.operation["action"] if stack.operation else "UPDATE"
+            self._end(stack, f"{action}_FAILED", "Server error; see the log of the local cloud")
+        finally:
+            self._threads.pop(stack_id, None)
+
+    def _step(self, stack: Stack, operation: dict[str, Any]) -> None:
+        """One convergence, then either the end or the rollback as the next operation."""
+        action = operation["action"]
+        nothing = action in ("DELETE", "CREATE_ROLLBACK")
+        work = Converge(
+            self,
+            stack.stack_id,
+            None if nothing else self.program(stack),
+            deadline=operation["deadline"],
+            replacement=action == "ROLLBACK" or operation.get("replacement", False),
+            retain=frozenset(operation.get("retain", ())),
+            parallelism=operation.get("parallelism") or 16,
+        )
+        try:
+            work.run()
+        except Failed as failure:
+            self._failed(stack, operation, str(failure))
+            return
+        reason = _WORDS.get(action, f"Stack {action} completed successfully")
+        self._end(self.cloud.stacks[stack.stack_id], f"{action}_COMPLETE", reason)
+
+    def _failed(self, stack: Stack, operation: dict[str, Any], reason: str) -> None:
+        action = operation["action"]
+        if reason == "timed out":
+            reason = f"{action.title()} timed out"
+        if action == "CREATE" and not stack.disable_rollback:
+            self._next(stack, "CREATE_ROLLBACK", reason, stack)
+        elif action == "UPDATE":
+            before = operation["previous"]
+            self._restore_replaced(stack.stack_id)
+            self._next(stack, "ROLLBACK", reason, replace(stack, **before))
+        else:
+            self._end(stack, f"{action}_FAILED", reason)
+
+    def _next(self, failed: Stack, action: str, reason: str, target: Stack) -> None:
+        with self.cloud.store.transaction():
+            if failed.operation and failed.operation["action"] == "CREATE":
+                self.stack_event(replace(failed, status="CREATE_FAILED", status_reason=reason))
+            else:
+                self.stack_event(replace(failed, status="UPDATE_FAILED", status_reason=reason))
+            seconds = target.timeout_in_minutes * 60
+            stack = replace(
+                target,
+                status=f"{action}_IN_PROGRESS",
+                status_reason=reason,
+                operation={"action": action, "deadline": time.time() + seconds, "reason": reason},
+            )
+            self.cloud.stacks.put(stack)
+            self.stack_event(replace(stack, status_reason=f"Stack {action} started"))
+
+    def _restore_replaced(self, stack_id: str) -> None:
+        """The old side of every replacement becomes current again, the new side is what cleanup removes."""
+        old = {row.logical_id for row in self.records(stack_id) if row.stale}
+        with self.cloud.store.transaction():
+            for row in self.records(stack_id):
+                if row.logical_id in old:
+                    self.cloud.resources.put(replace(row, stale=not row.stale))
+
+    def _end(self, stack: Stack, status: str, reason: str) -> None:
+        cause = (stack.operation or {}).get("reason")
+        shown = f"{reason}: {cause}" if cause and status.endswith("ROLLBACK_FAILED") else cause or reason
+        with self.cloud.store.transaction():
+            ended = replace(stack, status=status, status_reason=shown, operation=None)
+            self.cloud.stacks.put(replace(ended, update_time=self.cloud.timestamp()))
+            self.stack_event(replace(ended, status_reason=reason))
+        log.info("stack %s: %s", stack.name, status)
+        if stack.notification_urls:
+            threading.Thread(target=self._notify, args=(ended,), daemon=True).start()
+
+    def _notify(self, stack: Stack) -> None:
+        """NotificationURLs get {Outputs, StackId, StackName, Status} (facts: ros-api, section 4)."""
+        body = {
+            "StackId": stack.stack_id,
+            "StackName": stack.name,
+            "Status": stack.status,
+            "Outputs": outputs(self, stack),
+        }
+        for url in stack.notification_urls:
+            request = urllib.request.Request(  # noqa: S310  (only http and https are stored)
+                url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+            )
+            try:
+                urllib.request.urlopen(request, timeout=5).close()  # noqa: S310
+            except (OSError, ValueError) as error:
+                log.warning("notification of stack %s failed: %s", stack.name, error)
+
+    # --- records and events --------------------------------------------------------------------------------------
+
+    def records(self, stack_id: str) -> list[StackResource]:
+        return self.cloud.resources.find(lambda row: row.stack_id == stack_id)
+
+    def attribute_names(self, record: StackResource) -> frozenset[str]:
+        return TYPES[record.type].attributes
+
+    def scope(self, stack_id: str) -> Scope:
+        return Scope(self, stack_id)
+
+    def context(self, record: StackResource, canceled: Callable[[], bool] = lambda: False) -> Context:
+        table = self.cloud.resources
+        stack = self.cloud.stacks[record.stack_id]
+
+        def save(data: dict[str, Any]) -> None:
+            table.put(replace(table[record.key], data=dict(data)))
+
+        return Context(
+            cloud=self.cloud,
+            fleet=self.fleet,
+            assistant=self.assistant,
+            stack_id=record.stack_id,
+            stack_name=stack.name,
+            logical_id=record.logical_id,
+            physical_id=record.physical_id,
+            tags=stack.tags,
+            data=dict(record.data),
+            save=save,
+            canceled=canceled,
+        )
+
+    def stack_event(self, stack: Stack) -> None:
+        what = (stack.name, "ALIYUN::ROS::Stack", stack.stack_id)
+        self._event(stack, what, stack.status, stack.status_reason)
+
+    def event(self, record: StackResource, status: str, reason: str) -> None:
+        stack = self.cloud.stacks[record.stack_id]
+        shown = "" if record.type.startswith("ALIYUN::ROS::") else record.physical_id
+        self._event(stack, (record.logical_id, record.type, shown), status, reason)
+
+    def _event(self, stack: Stack, what: tuple[str, str, str], status: str, reason: str) -> None:
+        logical, kind, physical = what
+        self.cloud.store.add_event(
+            stack.stack_id,
+            {
+                "EventId": str(uuid.uuid4()),
+                "CreateTime": self.cloud.timestamp(),
+                "StackId": stack.stack_id,
+                "StackName": stack.name,
+                "LogicalResourceId": logical,
+                "PhysicalResourceId": physical,
+                "ResourceType": kind,
+                "Status": status,
+                "StatusReason": reason,
+            },
+        )
+
+    def signal(self, query: Mapping[str, str], body: bytes) -> None:
+        """A host calls its wait condition's handle."""
+        stack_id, logical_id, signal = signals.receive(self.cloud, query, body)
+        self.signalled(stack_id, logical_id, signal.status, signal.reason)
+
+    def signalled(self, stack_id: str, logical_id: str, status: str, reason: str) -> None:
+        record = next(row for row in self.records(stack_id) if row.logical_id == logical_id)
+        self.event(record, "SIGNAL_COMPLETE", f"Signal: status:{status} reason:{reason}")
+
+
+def attributes_of(kind: str) -> frozenset[str] | None:
+    cls = TYPES.get(kind)
+    return cls.attributes if cls else None
