@@ -29,7 +29,7 @@ class Answer:
     """One HTTP answer; ``code`` is the error code for the access log, empty when all went well."""
 
     status: int
-    body: bytes
+    body: bytes = field(repr=False)
     content_type: str = "application/json;charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict)
     code: str = ""
