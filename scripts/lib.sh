@@ -211,6 +211,8 @@ _start_dockerd() {
   local log=$LOGS/dockerd.log
   mkdir -p "$LOGS"
   if ! our_dockerd >/dev/null; then
+    _refuse_second_dockerd
+    docker_answers && return 0
     rm -f "$DOCKERD_PID"
     mkdir -p "$DOCKERD_DATA"
     [ -e "$DOCKERD_OWNER" ] || printf '%s\n' "$OPSCTL_HOME" >"$DOCKERD_OWNER"
@@ -220,6 +222,19 @@ _start_dockerd() {
     tail -n 10 "$log" | sed 's/^/    | /' >&2
     die "dockerd does not start; all of its output: $log"
   fi
+}
+
+# A second daemon would fight with the first one for bridge and filter rules. One that a package's own script has just
+# started gets its time; those inside of hosts are in other process namespaces and do no harm.
+_refuse_second_dockerd() {
+  local pid end=$((SECONDS + 20))
+  for pid in $(pidof dockerd || true); do
+    while [ "$(readlink "/proc/$pid/ns/pid")" = "$(readlink /proc/self/ns/pid)" ]; do
+      ! docker_answers || return 0
+      [ $SECONDS -lt $end ] || die "dockerd (process $pid) runs and does not answer at /var/run/docker.sock; set DOCKER_HOST to its address"
+      sleep 0.5
+    done
+  done
 }
 
 _wait_for_docker() {
