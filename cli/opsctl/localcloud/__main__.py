@@ -16,6 +16,7 @@ from opsctl.localcloud import service
 from opsctl.localcloud.cloud import REGION, Cloud, Options
 from opsctl.localcloud.ecs.commands import CommandApi
 from opsctl.localcloud.ecs.instances import InstanceApi
+from opsctl.localcloud.ecs.selfview import selfview
 from opsctl.localcloud.gateway.app import Handler, create_app
 from opsctl.localcloud.gateway.serve import serve
 from opsctl.localcloud.gateway.signature import Key
@@ -24,6 +25,7 @@ from opsctl.localcloud.hosts.assistant import Assistant
 from opsctl.localcloud.hosts.engine import Docker, HostError
 from opsctl.localcloud.hosts.firewall import Wiring
 from opsctl.localcloud.hosts.fleet import Fleet
+from opsctl.localcloud.metadata import Metadata
 from opsctl.localcloud.packages import PackageCache
 from opsctl.localcloud.ros.api import RosApi
 from opsctl.localcloud.ros.engine import Engine
@@ -72,6 +74,7 @@ def run(home: Path) -> int:
     app = create_app(
         actions,
         lambda asked: Key(key_id, secret) if asked == key_id else None,
+        metadata=Metadata(lambda source: selfview(cloud, source)),
         signals=lambda query, body, _: engine.signal(query, body),
     )
     threading.Thread(target=_resume, args=(fleet, assistant, engine), daemon=True).start()

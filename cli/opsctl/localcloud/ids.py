@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import string
 import uuid
@@ -25,3 +26,13 @@ def new_stack_id() -> str:
 
 def new_request_id() -> str:
     return str(uuid.uuid4()).upper()
+
+
+def mac(instance_id: str) -> str:
+    """The address of an instance's network interface, always the same for one id."""
+    tail = hashlib.sha256(instance_id.encode()).digest()[:3]
+    return ":".join(["00", "16", "3e", *(f"{byte:02x}" for byte in tail)])
+
+
+def interface_id(instance_id: str) -> str:
+    return f"eni-{instance_id.partition('-')[2]}"

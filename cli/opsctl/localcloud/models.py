@@ -40,7 +40,10 @@ class Stack:
 
 @dataclass(frozen=True)
 class StackResource:
-    """A resource of a stack; ``properties`` are the resolved ones last applied, ``data`` belongs to its type."""
+    """A resource of a stack; ``properties`` are the resolved ones last applied, ``data`` belongs to its type.
+
+    ``pending``: an update began and did not end well. ``stale``: replaced, to be removed.
+    """
 
     kind: ClassVar[str] = "resource"
     stack_id: str
@@ -58,6 +61,7 @@ class StackResource:
     data: dict[str, Any] = field(default_factory=dict)
     tags: Tags = field(default_factory=dict)
     stale: bool = False
+    pending: bool = False
 
     @property
     def key(self) -> str:

@@ -14,6 +14,7 @@ from opsctl.localcloud.gateway.app import Request
 from opsctl.localcloud.gateway.params import Params
 from opsctl.localcloud.hosts.engine import HostError
 from opsctl.localcloud.hosts.fleet import Fleet
+from opsctl.localcloud.ids import interface_id, mac
 from opsctl.localcloud.models import Instance
 from opsctl.localcloud.paging import page, tagged
 
@@ -224,9 +225,9 @@ def _tags(row: Instance) -> dict[str, str]:
 def _interface(row: Instance) -> dict[str, Any]:
     address = {"PrivateIpAddress": row.private_ip, "Primary": True}
     return {
-        "NetworkInterfaceId": f"eni-{row.instance_id[2:]}",
+        "NetworkInterfaceId": interface_id(row.instance_id),
         "Type": "Primary",
-        "MacAddress": "",
+        "MacAddress": mac(row.instance_id),
         "PrimaryIpAddress": row.private_ip,
         "PrivateIpSets": {"PrivateIpSet": [address]},
         "Ipv6Sets": {"Ipv6Set": []},

@@ -39,6 +39,8 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # uvicorn's own access log shows whole queries, with the secrets in them, wherever somebody turned logging on.
+        self.access_log = False
         self._watch()
 
     def data_received(self, data: bytes) -> None:

@@ -19,6 +19,7 @@ class Boot:
 
     hostname: str
     private: str
+    mac: str
     vni: int
     filter: str
     host_key: str
@@ -85,7 +86,7 @@ iptables-restore --noflush < {STATE}/filter.rules
 iptables-restore --noflush < {STATE}/nat.rules
 iptables -t nat -C OUTPUT -j OPSCTL 2>/dev/null || iptables -t nat -A OUTPUT -j OPSCTL
 ip link show vpc0 >/dev/null 2>&1 || {{
-  ip link add vpc0 type vxlan id {boot.vni} group {group} dev eth0 dstport {VXLAN_PORT}
+  ip link add vpc0 address {boot.mac} type vxlan id {boot.vni} group {group} dev eth0 dstport {VXLAN_PORT}
   ip address add {shlex.quote(boot.private)} dev vpc0
   ip link set vpc0 up
 }}

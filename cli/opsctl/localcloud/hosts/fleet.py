@@ -18,6 +18,7 @@ from opsctl.localcloud.errors import ApiError
 from opsctl.localcloud.hosts.boot import STATE, Boot, files, pack
 from opsctl.localcloud.hosts.engine import HostError, HostSpec
 from opsctl.localcloud.hosts.firewall import render
+from opsctl.localcloud.ids import mac
 from opsctl.localcloud.models import Instance
 
 PARALLEL = 8
@@ -61,6 +62,7 @@ class Fleet:
         boot = Boot(
             hostname=instance.host_name,
             private=f"{instance.private_ip}/{vpc.cidr.rsplit('/', 1)[1]}",
+            mac=mac(instance.instance_id),
             vni=vpc.vni,
             filter=self._filter(instance),
             host_key=private_key,

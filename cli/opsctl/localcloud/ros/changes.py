@@ -13,7 +13,6 @@ UNKNOWN = "\0"
 """In a preview, a value that depends on what does not exist yet holds this character."""
 
 Verdict = Literal["create", "keep", "modify", "replace", "resume"]
-DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def decide(
     changed = {name for name in names if record.properties.get(name) != properties.get(name)}
     if "Tags" in cls.properties and record.tags != dict(tags):
         changed.add("Tags")
-    if not changed and record.status in DONE:
+    if not changed and not record.pending:
         return Decision("keep")
     fixed = tuple(sorted(name for name in changed if not cls.properties[name].update))
     return Decision("replace" if fixed else "modify", tuple(sorted(changed)), fixed)

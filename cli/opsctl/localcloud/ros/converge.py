@@ -106,7 +106,9 @@ class Converge:
         tags = self.engine.cloud.stacks[self.stack_id].tags
         decision = decide(cls, record, properties, tags)
         if decision.verdict == "keep" and record:
-            self._save(replace(record, depends_on=sorted(node.depends_on), metadata=dict(node.metadata)))
+            record = self._save(replace(record, depends_on=sorted(node.depends_on), metadata=dict(node.metadata)))
+            if record.status == "UPDATE_FAILED":
+                self._note(record, "UPDATE_COMPLETE", "state changed")
         elif decision.verdict == "modify" and record:
             self._modify(cls, record, node, properties)
         elif decision.verdict == "resume" and record:
@@ -157,9 +159,11 @@ class Converge:
             metadata=dict(node.metadata),
             deletion_policy=str(node.deletion_policy or "Delete"),
             tags=tags,
+            pending=True,
         )
         self._note(changed, "UPDATE_IN_PROGRESS", "state changed")
         self._attempt(changed, "UPDATE", lambda context: cls().update(context, old, properties))
+        self._save(replace(self.engine.cloud.resources[changed.key], pending=False))
 
     def _remove(self, record: StackResource) -> None:
         retained = record.deletion_policy == "Retain" or record.logical_id in self.retain

@@ -72,6 +72,8 @@ class Scanner:
             yield from self._if(argument, path)
         elif name in CONDITION_ONLY and not self.standalone:
             raise errors.invalid_schema(path, f"{name} belongs in Conditions, or in the condition of Fn::If")
+        elif name in CONDITION_ONLY and self.condition:
+            self.condition({name: argument}, path)
         else:
             yield from self.scan(argument, path)
 

@@ -36,11 +36,11 @@ def url(cloud: Cloud, stack_id: str, stack_name: str, logical_id: str) -> str:
 
 
 def curl(address: str) -> str:
-    """CurlCli as the real service writes it: unquoted, so that templates can append ``-d ...``."""
+    """CurlCli as the real service writes it (unquoted: templates append ``-d ...``), patient while this one restarts."""
     headers = ("Content-Type: application/json", "Accept: application/json", f"x-acs-region-id: {REGION}")
     shown = " ".join(f"-H '{header}'" for header in headers)
     escaped = address.replace("&", "\\&")
-    return f"curl -i -X POST {shown} {escaped}"
+    return f"curl -i -X POST --retry 60 --retry-delay 1 --retry-connrefused {shown} {escaped}"
 
 
 def _sign(cloud: Cloud, stack_id: str, logical_id: str, expire: str) -> str:
