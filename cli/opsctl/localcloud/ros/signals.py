@@ -36,7 +36,7 @@ def url(cloud: Cloud, stack_id: str, stack_name: str, logical_id: str) -> str:
 
 
 def curl(address: str) -> str:
-    """CurlCli as the real service writes it (unquoted: templates append ``-d ...``), patient while this one restarts."""
+    """CurlCli as the real one (unquoted: templates append ``-d ...``), patient while this one restarts."""
     headers = ("Content-Type: application/json", "Accept: application/json", f"x-acs-region-id: {REGION}")
     shown = " ".join(f"-H '{header}'" for header in headers)
     escaped = address.replace("&", "\\&")
