@@ -110,9 +110,10 @@ def main() -> NoReturn:
     except OpsctlError as error:
         code = _fail(str(error), error.exit_code)
     except _Refused as error:
-        # Without arguments the help was printed already.
-        message = "" if type(error).__name__ == "NoArgsIsHelpError" else error.format_message()
-        code = _fail(message, error.exit_code)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+            sys.exit(error.exit_code)
+        code = _fail(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         code = _fail("canceled", 130)
     except BrokenPipeError:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opsctl.errors import CloudError, OpsctlError
+from opsctl.errors import CloudError
+from opsctl.output import say
 from opsctl.runs.workspace import write
 from opsctl.scenarios import collections_path
 from opsctl.settings import LOCAL, Cloud
@@ -41,8 +42,9 @@ class Access:
         variables.mkdir(mode=0o700)
         # What a module on localhost leaves behind when it is killed must go with the private directory.
         write(variables / "localhost.yml", json.dumps({"ansible_remote_tmp": str(space / "tmp")}))
-        if self.cloud.kind == "hosts":
-            return [folder, self.cloud.inventory] if self.cloud.inventory else [folder]
+        if self.cloud.kind == "hosts" and self.cloud.inventory:
+            write(folder / "none.yml", json.dumps({"all": {}}))
+            return [folder, self.cloud.inventory]
         write(folder / "clouds.opsctl.yml", json.dumps({"plugin": "opsctl.cloud.stacks"}))
         return [folder]
 
@@ -78,19 +80,10 @@ def _local(home: Path) -> dict[str, str]:
             f"Cannot start the local cloud: {error}; install opsctl again or name another --cloud"
         ) from error
     try:
-        endpoint = service.ensure(home)
-    except OpsctlError:
-        raise
-    except Exception as error:
-        raise CloudError(
-            f"Cannot start the local cloud: {' '.join(str(error).split()) or type(error).__name__}"
-        ) from error
-    return {
-        "ALIBABA_CLOUD_ACCESS_KEY_ID": endpoint.access_key_id,
-        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": endpoint.access_key_secret,
-        "ALIBABA_CLOUD_REGION_ID": endpoint.region_id,
-        "OPSCTL_CLOUD_ENDPOINT": endpoint.url,
-    }
+        endpoint = service.ensure(home, say)
+    except service.ServiceError as error:
+        raise CloudError(str(error)) from error
+    return endpoint.environment()
 
 
 def _profile(name: str, cloud: Cloud) -> dict[str, str]:

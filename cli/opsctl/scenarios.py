@@ -86,7 +86,7 @@ class Scenario:
 
     def parameters(self, action: str | None = None) -> dict[str, Parameter]:
         """What an action takes, or all actions together: by name, those of roles before those of the template."""
-        found: dict[str, Parameter] = {}
+        found = {"stack_name": self._stack_name}
         for name in [action] if action else self.actions:
             for use in self.uses(name):
                 folder = self._role(use.role)
@@ -97,6 +97,21 @@ class Scenario:
             for parameter in from_template(self.template.name, (template or {}).get("Parameters") or {}):
                 found.setdefault(parameter.name, parameter)
         return found
+
+    @property
+    def _stack_name(self) -> Parameter:
+        """Every action takes it, and it has a default that no role can know."""
+        return Parameter(
+            name="stack_name",
+            type="str",
+            source="role",
+            origin=self.name,
+            default=self.name,
+            help={
+                "en": "The name of the stack; its hosts are in the groups named after it.",
+                "zh": "资源栈名称；其主机在以它命名的组中。",
+            },
+        )
 
     def digest(self, action: str) -> str:
         """SHA-256 over all files of the scenario and of the roles the action uses: same digest, same content."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -119,3 +120,18 @@ def _line(error: ValidationError, path: Path) -> str:
         known = Cloud.model_fields if location[0] == "clouds" else Settings.model_fields
         return f"{path}: {key}: unknown key{suggest(location[-1], known)}"
     return f"{path} or OPSCTL_{location[0].upper()}: {key}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+_URL_SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+
+def described(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON, built-in cloud included; credentials in an URL are masked."""
+    known = {LOCAL: settings.chosen(LOCAL)[1], **settings.clouds}
+    plain = settings.model_dump(mode="json") | {
+        "clouds": {name: cloud.model_dump(mode="json", exclude_none=True) for name, cloud in known.items()}
+    }
+    for cloud in plain["clouds"].values():
+        if "endpoint" in cloud:
+            cloud["endpoint"] = _URL_SECRET.sub("******", cloud["endpoint"])
+    return plain

@@ -18,7 +18,9 @@ HELP = {"help_option_names": ["-h", "--help"]}
 
 def group(help: str) -> typer.Typer:
     """A noun: a Typer app in the house's manner."""
-    made = typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None, context_settings=HELP)
+    made = typer.Typer(
+        help=help, no_args_is_help=True, rich_markup_mode=None, add_completion=False, context_settings=HELP
+    )
     # With a callback an app of one command stays a group.
     made.callback()(_nothing)
     return made

@@ -104,6 +104,9 @@ def show(state: Any, request: Any, work: Any) -> None:
     emit(summary(ended), state.settings.output, table)
     if ended.run.message:
         say(f"opsctl: {ended.run.status}: {ended.run.message}")
+    if ended.stopped and ended.progress.running:
+        count = len(ended.progress.running)
+        say(f"opsctl: {count} hosts were in the middle of a task; `opsctl runs show {ended.run.id}` names them")
     raise typer.Exit(ended.exit_code)
 
 

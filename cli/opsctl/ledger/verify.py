@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from opsctl.errors import StoreError
 from opsctl.ledger.anchor import Head, Point
+from opsctl.ledger.book import Ledger
 from opsctl.ledger.record import GENESIS, Record, digest
 
 _COLUMNS = ("seq", "time", "kind", "run_id")
@@ -111,3 +113,45 @@ def _content(record: Record) -> dict[str, Any]:
     except (ValueError, TypeError):
         return {}
     return loaded if isinstance(loaded, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome of a verification."""
+
+    records: int
+    head: str
+    """The hash of the last record."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether the ledger is what was once written."""
+        return not any(finding.grave for finding in self.findings)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON: the shape of `opsctl audit verify -o json`."""
+        findings = [{"seq": f.seq, "what": f.what, "text": f.text, "grave": f.grave} for f in self.findings]
+        return {"sound": self.sound, "records": self.records, "head": self.head, "findings": findings}
+
+
+def audit(ledger: Ledger) -> Report:
+    """Verify a whole ledger as it is now; others may go on appending."""
+    count, last = 0, GENESIS
+
+    def counted(records: Iterable[Record]) -> Iterator[Record]:
+        nonlocal count, last
+        for record in records:
+            count, last = count + 1, record.hash
+            yield record
+
+    try:
+        with ledger.snapshot() as (head, records):
+            return Report(findings=tuple(check(counted(records), head)), records=count, head=last)
+    except StoreError as error:
+        return Report(count, last, (*_unread(ledger, counted), Finding(0, "unanchored", str(error))))
+
+
+def _unread(ledger: Ledger, counted: Callable[[Iterable[Record]], Iterator[Record]]) -> Iterator[Finding]:
+    """What can be said without a head pointer."""
+    return (finding for finding in check(counted(ledger.records()), None) if finding.what != "unanchored")

@@ -58,6 +58,11 @@ class Ended:
     progress: Progress
 
     @property
+    def stopped(self) -> bool:
+        """Whether it did not come to its own end."""
+        return self.run.status in ("canceled", "timeout", "error")
+
+    @property
     def exit_code(self) -> int:
         """The process's."""
         return self.run.exit_code if self.run.exit_code is not None else 1
@@ -143,7 +148,7 @@ class Desk:
             with self.ledger.writing() as writing:
                 self.store.move(writing.connection, request.id, "running", started=now())
                 writing.append(_entry(request, "started", {"plan_hash": request.plan_hash}))
-            with _stopping(execution):
+            with stopping(execution, view):
                 try:
                     outcome = execution.run(recorder.put)
                 finally:
@@ -156,7 +161,7 @@ class Desk:
 
     def _finish(self, request: RunRequest, status: str, message: str, progress: Progress) -> Ended:
         code = EXIT[status]
-        recap = {"hosts": progress.recap, "tasks": progress.tasks, "failures": [f.plain() for f in progress.failures]}
+        result = _returned(progress.last) if request.kind == "module" else progress.result
         kind = "canceled" if status == "canceled" else "finished"
         with self.ledger.writing() as writing:
             changed = self.store.move(
@@ -166,8 +171,8 @@ class Desk:
                 finished=now(),
                 exit_code=code,
                 message=message or None,
-                recap=recap,
-                result=progress.result,
+                recap=progress.plain(),
+                result=result,
             )
             if changed:
                 writing.append(_entry(request, kind, {"status": status, "message": message, "hosts": progress.recap}))
@@ -185,17 +190,15 @@ class Desk:
     def _lose(self, run: Run) -> bool:
         sweep(run.id)
         progress = self.progress(run.id)
-        running = [{"host": host, "task": task, "since": since} for host, task, since in progress.running]
         message = "opsctl was killed while it ran" if run.status == "running" else "opsctl was killed before it began"
-        recap = {"hosts": progress.recap, "tasks": progress.tasks, "failures": [f.plain() for f in progress.failures]}
-        recap["in_progress"] = running
+        recap = progress.plain()
         asker = Requester(**run.requester)
         with self.ledger.writing() as writing:
             moved = self.store.move(
                 writing.connection, run.id, "lost", finished=now(), exit_code=1, message=message, recap=recap
             )
             if moved:
-                data = {"message": message, "in_progress": running, "noticed_by": me().plain()}
+                data = {"message": message, "in_progress": recap["in_progress"], "noticed_by": me().plain()}
                 writing.append(Entry("lost", run.id, asker.plain(), os.uname().nodename, data))
         if moved:
             journal = Journal(self.journal(run.id))
@@ -219,6 +222,12 @@ def judge(outcome: Outcome, progress: Progress) -> tuple[str, str]:
         broken = progress.count("failed") or (outcome.status == 2 and not progress.count("unreachable"))
         return ("failed" if broken else "unreachable"), text
     return "error", progress.complaint or f"Ansible ended with status {outcome.status}"
+
+
+def _returned(result: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a module returned, without what Ansible adds."""
+    own = {name: value for name, value in result.items() if not name.startswith("_ansible") and name != "invocation"}
+    return own or None
 
 
 def _values(request: RunRequest) -> set[str]:
@@ -255,10 +264,12 @@ def _interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def _stopping(execution: Execution) -> Iterator[None]:
+def stopping(execution: Execution, view: View | None = None) -> Iterator[None]:
     """^C asks the run to stop, a second one ends it by force."""
 
     def stop(_number: int, _frame: object) -> None:
+        if view is not None:
+            view.stopping(again=bool(execution.why))
         execution.stop("canceled")
 
     with _handled(stop, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):

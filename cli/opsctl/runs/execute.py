@@ -158,6 +158,9 @@ def environment(job: Job) -> dict[str, str]:
         # Ansible-runner would turn it off.
         "ANSIBLE_HOST_KEY_CHECKING": given.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
         "ANSIBLE_NOCOLOR": "True",
+        # Before its first deploy a scenario has no hosts, and need not hear of it.
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
         "MAX_EVENT_RES": str(_LARGEST_RESULT),
         RUN_VARIABLE: job.id,
         **job.environment,

@@ -17,7 +17,7 @@ from rich.text import Text
 from opsctl.clock import seconds
 from opsctl.output import story
 from opsctl.runs.plain import line
-from opsctl.runs.progress import Host, Progress
+from opsctl.runs.progress import Host, Progress, natural
 from opsctl.runs.request import RunRequest
 
 _STYLES = {
@@ -55,6 +55,7 @@ class Live:
         self._began = time.monotonic()
         self._spinner = Spinner("dots", style="cyan")
         self._told: list[str] = []
+        self._notice = ""
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._painter = threading.Thread(target=self._paint, name="painter", daemon=True)
@@ -75,6 +76,10 @@ class Live:
         self._console.print(title)
         self._screen.start()
         self._painter.start()
+
+    def stopping(self, *, again: bool) -> None:
+        """Paint that it was heard."""
+        self._notice = "ending it by force" if again else "stopping; ^C again ends it by force"
 
     def show(self, record: dict[str, Any], progress: Progress) -> None:
         """Remember what is to be told and the state to be painted."""
@@ -109,15 +114,12 @@ class Live:
 
     def _painted(self, progress: Progress) -> RenderableType:
         room = max(3, self._console.size.height - 6)
-        told = [
-            Text(text, style="red" if "PLAY" not in text else "bold", no_wrap=True, overflow="ellipsis")
-            for text in self._told[-3:]
-        ]
-        return Group(*told, self._heading(progress), *self._rows(progress, room), self._footer(progress))
+        return Group(self._heading(progress), *self._rows(progress, room), self._footer(progress))
 
     def _heading(self, progress: Progress) -> RenderableType:
         self._spinner.update(
             text=Text.assemble(
+                (f"{self._notice}  " if self._notice else "", "bold yellow"),
                 (progress.play or "starting", "bold"),
                 ("  " + progress.task if progress.task else "", ""),
                 overflow="ellipsis",
@@ -152,10 +154,10 @@ class Live:
         return grid
 
 
-def _weight(item: tuple[str, Host]) -> tuple[int, str]:
+def _weight(item: tuple[str, Host]) -> tuple[int, list[tuple[bool, int, str]]]:
     """What matters first: broken, then running, then the rest by name."""
     name, host = item
-    return (0 if host.broken else 1 if host.state == "running" else 2), name
+    return (0 if host.broken else 1 if host.state == "running" else 2), natural(name)
 
 
 def _doing(host: Host) -> str:

@@ -29,13 +29,14 @@ class Plain:
         mode = ", check mode: nothing is changed" if request.check else ""
         say(f"Run {request.id}: {request.content} {request.action} on {request.cloud}{mode}")
 
+    def stopping(self, *, again: bool) -> None:
+        """Say that it was heard."""
+        self._put("ending it by force" if again else "stopping; ^C again ends it by force")
+
     def show(self, record: dict[str, Any], progress: Progress) -> None:
         """Queue the record's line; drop it when nobody reads."""
         for text in line(record):
-            try:
-                self._queue.put_nowait(text)
-            except queue.Full:
-                self.dropped += 1
+            self._put(text)
 
     def close(self) -> None:
         """Write what is queued; give up on a reader that does not come back."""
@@ -48,6 +49,12 @@ class Plain:
         except queue.Full:
             return
         self._thread.join(5)
+
+    def _put(self, text: str) -> None:
+        try:
+            self._queue.put_nowait(text)
+        except queue.Full:
+            self.dropped += 1
 
     def _write(self) -> None:
         while (text := self._queue.get()) is not None:
@@ -71,9 +78,9 @@ def line(record: dict[str, Any]) -> list[str]:  # noqa: PLR0911 - a table of cas
         return [f"  {'changed' if result.get('changed') else 'ok'}: {host}"]
     if event == "host_failed":
         ignored = " (ignored)" if record.get("data", {}).get("ignore_errors") else ""
-        return [f"  FAILED{ignored}: {host}: {message(result)}"]
+        return [f"  FAILED{ignored}: {host}: {task}: {message(result)}"]
     if event == "host_unreachable":
-        return [f"  UNREACHABLE: {host}: {message(result)}"]
+        return [f"  UNREACHABLE: {host}: {task}: {message(result)}"]
     if event == "host_retry":
         return [f"  retrying: {host}: {result.get('attempts', '?')} of {result.get('retries', '?')}"]
     if event == "no_hosts":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -62,6 +63,8 @@ class Progress:
     complaint: str = ""
     """What Ansible said last as an error, outside of any task."""
     result: Any = None
+    last: Mapping[str, Any] = field(default_factory=dict)
+    """What the last task on any host returned."""
     complete: bool = False
     """Whether Ansible came to its own end and counted."""
 
@@ -74,12 +77,25 @@ class Progress:
     @property
     def running(self) -> list[tuple[str, str, str]]:
         """(host, task, since) of what has begun and not ended."""
-        return [(name, host.task, host.since) for name, host in sorted(self.hosts.items()) if host.state == "running"]
+        return [
+            (name, host.task, host.since)
+            for name, host in sorted(self.hosts.items(), key=lambda item: natural(item[0]))
+            if host.state == "running"
+        ]
 
     @property
     def recap(self) -> dict[str, dict[str, int]]:
         """Counts by host."""
         return {name: dict(host.counts) for name, host in sorted(self.hosts.items())}
+
+    def plain(self) -> dict[str, Any]:
+        """What is kept of a run: JSON. `in_progress` is what had begun and not ended."""
+        return {
+            "hosts": self.recap,
+            "tasks": self.tasks,
+            "failures": [failure.plain() for failure in self.failures],
+            "in_progress": [{"host": host, "task": task, "since": since} for host, task, since in self.running],
+        }
 
     def count(self, name: str) -> int:
         """The sum of one count over all hosts."""
@@ -99,6 +115,7 @@ class Progress:
 
     def _on_host_ok(self, record: Mapping[str, Any]) -> None:
         host, result = self._host(record), _result(record)
+        self.last = result
         changed = bool(result.get("changed"))
         host.state = "changed" if changed else "ok"
         host.counts["ok"] += 1
@@ -152,6 +169,11 @@ class Progress:
 
     def _host(self, record: Mapping[str, Any]) -> Host:
         return self.hosts.setdefault(record.get("host", ""), Host())
+
+
+def natural(name: str) -> list[tuple[bool, int, str]]:
+    """Sorts node-2 before node-10."""
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def replay(records: Any) -> Progress:

@@ -22,6 +22,9 @@ _DURABLE = frozenset({"task_start", "play_start", "host_failed", "host_unreachab
 class View(Protocol):
     """Shows a run. `show` must not block: it is called between two writes of the journal."""
 
+    def stopping(self, *, again: bool) -> None:
+        """The user wants it to stop; `again` = by force. Called from a signal handler."""
+
     def show(self, record: dict[str, Any], progress: Progress) -> None:
         """One record was appended; `progress` is the state after it."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opsctl.clock import seconds
 from opsctl.output import grid
 from opsctl.runs.plain import Plain
+from opsctl.runs.progress import natural
 from opsctl.runs.request import RunRequest
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ def described(run: Run) -> dict[str, Any]:
 
 
 def duration(run: Run) -> float | None:
-    """Seconds from start to end; None while there is none."""
-    if run.started is None or run.finished is None:
+    """Seconds from start to end; None while there is none, and when nobody saw it."""
+    if run.started is None or run.finished is None or run.status == "lost":
         return None
     return round(seconds(run.finished) - seconds(run.started), 3)
 
@@ -81,17 +82,24 @@ def table(result: dict[str, Any]) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    names = ("ok", "changed", "failed", "unreachable", "skipped")
-    rows = [[host, *(counts[name] for name in names)] for host, counts in result["hosts"].items()]
-    parts: list[RenderableType] = [grid(("host", *names), rows)] if rows else []
+    parts: list[RenderableType] = [counts(result["hosts"])] if result["hosts"] else []
     if result["result"] is not None:
-        parts += [Text(""), Text(_text(result["result"]))]
+        parts += [Text(""), Text(text(result["result"]))]
     took = f" in {result['seconds']:.1f} s" if result["seconds"] is not None else ""
     parts += [Text(""), Text(f"{result['status']}{took}  run {result['id']}", style="bold")]
     return Group(*parts)
 
 
-def _text(value: Any) -> str:
+def counts(hosts: dict[str, dict[str, int]]) -> RenderableType:
+    """The recap by host."""
+    names = ("ok", "changed", "failed", "unreachable", "skipped")
+    return grid(
+        ("host", *names), [[host, *(hosts[host][name] for name in names)] for host in sorted(hosts, key=natural)]
+    )
+
+
+def text(value: Any) -> str:
+    """A result of any shape, as people read it."""
     import yaml
 
     if isinstance(value, str):

@@ -1,0 +1,105 @@
+"""Asks one module something, outside of any run: for commands that only look."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from opsctl.clock import uuid7
+from opsctl.clouds import Access
+from opsctl.errors import Canceled, ContentError, OpsctlError, RunTimedOut
+from opsctl.runs.execute import Execution, Job, environment
+from opsctl.runs.progress import message
+from opsctl.runs.workspace import workspace
+
+_TIMEOUT = 120
+"""Seconds for one answer."""
+
+Stopping = Callable[[Execution], AbstractContextManager[None]]
+
+
+def ask(module: str, arguments: Mapping[str, Any], access: Access, stopping: Stopping) -> dict[str, Any]:
+    """What a module returns on this machine.
+
+    Raises:
+        OpsctlError: the module failed, with its message.
+    """
+    answers: list[Mapping[str, Any]] = []
+    said: list[str] = []
+
+    def take(event: dict[str, Any]) -> None:
+        result = (event.get("event_data") or {}).get("res")
+        if event.get("event") in ("runner_on_ok", "runner_on_failed") and isinstance(result, Mapping):
+            answers.append(result)
+        elif event.get("stdout"):
+            said.append(str(event["stdout"]))
+
+    with workspace(uuid7()) as space:
+        job = Job(
+            id=space.name,
+            space=space,
+            module=module,
+            module_args=arguments,
+            environment=access.environment,
+            timeout=_TIMEOUT,
+        )
+        execution = Execution(job)
+        with stopping(execution):
+            outcome = execution.run(take)
+    if outcome.why == "canceled":
+        raise Canceled("canceled")
+    if outcome.why == "timeout":
+        raise RunTimedOut(f"Cloud {access.name} did not answer within {_TIMEOUT} s")
+    if not answers:
+        raise ContentError(f"Cannot run {module}: {' '.join(' '.join(said).split()) or f'status {outcome.status}'}")
+    if outcome.status != 0:
+        raise OpsctlError(message(answers[-1]))
+    return dict(answers[-1])
+
+
+def inventory(arguments: Sequence[str], access: Access) -> str:
+    """What `ansible-inventory` prints about the hosts of a cloud.
+
+    Raises:
+        OpsctlError: it failed.
+    """
+    with workspace(uuid7()) as space:
+        job = Job(id=space.name, space=space, environment=access.environment)
+        sources = [part for path in access.inventories(space) for part in ("-i", str(path))]
+        program = Path(sys.executable).with_name("ansible-inventory")
+        # Without this Ansible shows hosts where it should say that the cloud cannot be asked.
+        strict = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True"}
+        try:
+            done = subprocess.run(
+                [str(program), *sources, *arguments],
+                env=inherited() | environment(job) | strict,
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise RunTimedOut(f"Cloud {access.name} did not answer within {_TIMEOUT} s") from None
+        except OSError as error:
+            raise ContentError(f"Cannot run {program}: {error.strerror}; `opsctl doctor` says more") from error
+    if done.returncode != 0:
+        raise OpsctlError(f"Cannot read the inventory of cloud {access.name}: {_complaint(done.stderr)}")
+    return done.stdout
+
+
+def inherited() -> dict[str, str]:
+    """Our own environment."""
+    import os
+
+    return dict(os.environ)
+
+
+def _complaint(text: str) -> str:
+    """The line of Ansible's output that says most."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if "ERROR" in line or "Failed to parse" in line or "failed" in line.lower()]
+    return (errors or lines or ["no reason given"])[0]
