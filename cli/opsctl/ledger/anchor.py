@@ -8,13 +8,21 @@ the table at either; both are sound, anything else is not.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from opsctl.errors import StoreError
 from opsctl.ledger.record import GENESIS
+
+PATIENCE = 30
+"""Seconds a writer waits for another; longer than any of them writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +51,26 @@ class Head:
 
 
 class Anchor:
-    """The file. Only whoever holds the database's write lock may read or write it."""
+    """The file. Only whoever holds its lock may read or write it."""
 
     def __init__(self, path: Path) -> None:
         """`path` need not exist."""
         self.path = path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock. It spans the database's transaction: the confirmation comes after the commit.
+
+        Raises:
+            StoreError: another opsctl holds it for too long.
+        """
+        limit = time.monotonic() + PATIENCE
+        with os.fdopen(os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)) as file:
+            while not _taken(file):
+                if time.monotonic() > limit:
+                    raise StoreError(f"Cannot write {self.path}: another opsctl holds it for more than {PATIENCE} s")
+                time.sleep(0.002)
+            yield
 
     def read(self) -> Head | None:
         """What it says; None when there is no file.
@@ -85,6 +108,14 @@ class Anchor:
         fresh.replace(self.path)
         if durable:
             sync_directory(self.path.parent)
+
+
+def _taken(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def sync_directory(path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, insert, select
 
 from opsctl.clock import now
-from opsctl.db.engine import Database
+from opsctl.db.engine import Database, spoken
 from opsctl.db.schema import ledger
 from opsctl.errors import StoreError
 from opsctl.ledger.anchor import Anchor, Head, Point
@@ -43,13 +43,14 @@ class Ledger:
     def writing(self) -> Iterator[Writing]:
         """One transaction: what it changes and what it records become durable together or not at all."""
         head: Point | None = None
-        with self.database.write() as connection:
-            writing = Writing(connection)
-            yield writing
-            if writing.entries:
-                head = self._store(writing)
-        if head is not None:
-            self.anchor.confirm(head)
+        with spoken(self.anchor.path), self.anchor.locked():
+            with self.database.write() as connection:
+                writing = Writing(connection)
+                yield writing
+                if writing.entries:
+                    head = self._store(writing)
+            if head is not None:
+                self.anchor.confirm(head)
 
     def append(self, *entries: Entry) -> None:
         """Add records in a transaction of their own."""
@@ -73,7 +74,7 @@ class Ledger:
     @contextmanager
     def snapshot(self) -> Iterator[tuple[Head | None, Iterator[Record]]]:
         """The head pointer and the records that belong to it, whoever appends meanwhile."""
-        with self.database.write() as connection:
+        with spoken(self.anchor.path), self.anchor.locked(), self.database.read() as connection:
             head = self.anchor.read()
             tail = connection.execute(select(func.max(ledger.c.seq))).scalar()
         with self.database.read() as connection:
