@@ -67,7 +67,8 @@ options:
     default: {}
   secret_parameters:
     description:
-      - More values of parameters, which are masked whatever the template says about them.
+      - More values of parameters, which are masked whatever the template says about them, and also where a failure
+        comes before the template is known. Passwords belong here.
     type: dict
     default: {}
   tags:
@@ -230,16 +231,25 @@ SPEC = {
     **CONNECTION,
 }
 SOURCES = ("template", "template_body", "template_url")
+OPTIONS: dict[str, Any] = {"argument_spec": SPEC, "mutually_exclusive": [SOURCES]}
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Find, plan, and carry out."""
     params = module.params
+    given = {**params["parameters"], **params["secret_parameters"]}
+    # which of them are secret is only known with the template: until then a failure shows none
+    params["parameters"] = dict.fromkeys(params["parameters"], template.MASK)
     stacks = Stacks(connect(params))
     operator = operate.Operator(stacks, operate.options(params))
     found = operator.settled(params["name"])
-    wanted, text = _wanted(module, stacks, found)
-    change = plan.absent(found) if params["state"] == "absent" else plan.present(found, text, wanted)
+    if params["state"] == "absent":
+        wanted = _basics(params)
+        change = plan.absent(found)
+    else:
+        text = None if found is None else stacks.template(str(found["StackId"]))
+        wanted = _values(module, stacks, _basics(params, text), given)
+        change = plan.present(found, text, wanted)
     resources: list[dict[str, Any]] = []
     if change and looking(module):
         resources = operator.preview(change, wanted, found)
@@ -256,30 +266,29 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-def _wanted(module: AnsibleModule, stacks: Stacks, found: operate.Record | None) -> tuple[plan.Wanted, str | None]:
-    """What is wanted, and the text of the stack's template where it is needed to tell."""
-    params = module.params
-    wanted = plan.Wanted(
+def _basics(params: dict[str, Any], text: str | None = None) -> plan.Wanted:
+    """What is wanted but for parameters; ``text`` is the template to keep where the options give none."""
+    tags = params["tags"]
+    return plan.Wanted(
         name=params["name"],
+        template=template.load(*(params[name] for name in SOURCES)) or (template.Template(text) if text else None),
         secret=frozenset(params["secret_parameters"]),
-        tags=None
-        if params["tags"] is None
-        else {key: template.text_of(value) for key, value in params["tags"].items()},
+        tags=None if tags is None else {key: template.text_of(value) for key, value in tags.items()},
         purge_tags=params["purge_tags"],
         deletion_protection=params["deletion_protection"],
         recreate_failed=params["recreate_failed"],
     )
-    if params["state"] == "absent":
-        return wanted, None
-    source = template.load(*(params[name] for name in SOURCES))
-    text = None if found is None else stacks.template(str(found["StackId"]))
-    given = {**params["parameters"], **params["secret_parameters"]}
-    source = source or (template.Template(text) if text else None)
-    known = template.described(stacks.validate(source)) if source else {}
-    wanted = replace(wanted, template=source, known=known)
-    hide(module, *(text for name in given if wanted.hidden(name) for text in template.texts(given[name])))
-    return replace(wanted, parameters=template.values(given, known)), text
+
+
+def _values(module: AnsibleModule, stacks: Stacks, wanted: plan.Wanted, given: dict[str, Any]) -> plan.Wanted:
+    """What is wanted with the parameters as the template types them, and what is secret of them hidden."""
+    wanted = replace(wanted, known=template.described(stacks.validate(wanted.source)))
+    secret = {name: value for name, value in given.items() if wanted.hidden(name)}
+    hide(module, *(text for value in secret.values() for text in template.texts(value)))
+    shown = module.params["parameters"]
+    shown.update({name: given[name] for name in shown if name not in secret})
+    return replace(wanted, parameters=template.values(given, wanted.known))
 
 
 if __name__ == "__main__":
-    main(run, argument_spec=SPEC, mutually_exclusive=[SOURCES])
+    main(run, **OPTIONS)

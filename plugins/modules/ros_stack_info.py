@@ -267,6 +267,7 @@ SPEC = {
     **CONNECTION,
     **HOSTS,
 }
+OPTIONS: dict[str, Any] = {"argument_spec": SPEC, "mutually_exclusive": [("name", "stack_id")]}
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -305,4 +306,4 @@ def _more(stacks: Stacks, one: Mapping[str, Any], params: Mapping[str, Any]) -> 
 
 
 if __name__ == "__main__":
-    main(run, argument_spec=SPEC, mutually_exclusive=[("name", "stack_id")])
+    main(run, **OPTIONS)

@@ -87,9 +87,17 @@ def _parse(text: str) -> Any:
     if not HAS_YAML:
         return None
     try:
-        return _plain(yaml.load(text, Loader=_loader()))
+        return _plain(_yaml(text))
     except (yaml.YAMLError, ValueError, TypeError, RecursionError):
         return None
+
+
+def _yaml(text: str) -> Any:
+    loader = _loader()(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def _plain(value: Any) -> Any:
