@@ -268,10 +268,15 @@ stop_our_dockerd() {
   done
 }
 
-# The host image is pulled where a registry has it and else built from the distribution's mirror.
+# The host image is pulled where OPSCTL_HOST_IMAGE names one, and else built from the distribution's mirror: as root
+# with mmdebstrap alone, as a user in a user namespace.
 host_tools() {
   needs ssh openssh-client
-  if is_root; then
+  if [ -n "${OPSCTL_HOST_IMAGE:-}" ]; then
+    return 0
+  elif is_root; then
     needs mmdebstrap mmdebstrap
+  elif [ -z "$(docker image ls --quiet opsctl-host)" ]; then
+    packages mmdebstrap uidmap
   fi
 }
