@@ -200,7 +200,7 @@ def _parameter(name: str, raw: Any, warnings: list[str]) -> ParameterSpec:
     if name.startswith("ALIYUN::"):
         raise errors.invalid_schema(path, "names that begin with ALIYUN:: belong to the service")
     type_ = attributes.get("Type")
-    if type_ not in PARAMETER_TYPES and type_ not in STORE_TYPES:
+    if not isinstance(type_, str) or (type_ not in PARAMETER_TYPES and type_ not in STORE_TYPES):
         allowed = ", ".join(sorted(PARAMETER_TYPES | STORE_TYPES))
         raise errors.invalid_schema(f"{path}.Type", f"{_shown(type_)}; write one of {allowed}")
     allowed_values = attributes.get("AllowedValues")

@@ -117,7 +117,8 @@ def decode(argument: Argument) -> str | None:
     if argument is None:
         return None
     try:
-        return base64.b64decode(text(argument, "the argument").encode("ascii")).decode()
+        whole = "".join(text(argument, "the argument").split())
+        return base64.b64decode(whole.encode("ascii"), validate=True).decode()
     except (binascii.Error, UnicodeError):
         raise FunctionError("the argument is no Base64 of UTF-8 text") from None
 
@@ -152,12 +153,14 @@ def match_pattern(argument: Argument) -> bool:
 
 def indent(argument: Argument) -> str | None:
     form = "[text, width 0-20, level 0-4, indent the first line: true or false]"
-    whole, width, level, first = (*several(argument, 2, 4, form), 1, True)[:4] if len(argument) < 4 else argument
+    arguments = several(argument, 2, 4, form)
+    whole, width = arguments[:2]
+    level = arguments[2] if len(arguments) > 2 else 1
+    first = arguments[3] if len(arguments) > 3 else True
     if whole is None:
         return None
-    if not (isinstance(width, int) and 0 <= width <= 20 and isinstance(level, int) and 0 <= level <= 4):
-        raise FunctionError(f"write {form}")
-    if not isinstance(first, bool):
+    numbers = [number for number in (width, level) if isinstance(number, int) and not isinstance(number, bool)]
+    if len(numbers) < 2 or not (0 <= width <= 20 and 0 <= level <= 4 and isinstance(first, bool)):
         raise FunctionError(f"write {form}")
     lines = text(whole, "the text").split("\n")
     margin = " " * (width * level)
