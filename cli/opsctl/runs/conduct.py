@@ -19,7 +19,7 @@ from opsctl.events.redact import Redactor
 from opsctl.ledger.book import Ledger
 from opsctl.ledger.record import Entry
 from opsctl.policy.decide import decide
-from opsctl.runs.execute import Execution, Job, Outcome
+from opsctl.runs.execute import KILLED, Execution, Job, Outcome
 from opsctl.runs.process import myself, sweep
 from opsctl.runs.progress import Progress, replay
 from opsctl.runs.recorder import Recorder, View
@@ -221,6 +221,8 @@ def judge(outcome: Outcome, progress: Progress) -> tuple[str, str]:
     if outcome.status in (2, 4, 8) and progress.complete:
         broken = progress.count("failed") or (outcome.status == 2 and not progress.count("unreachable"))
         return ("failed" if broken else "unreachable"), text
+    if outcome.status == KILLED or outcome.status > 128:
+        return "error", "Ansible was killed from outside; is there enough memory?"
     return "error", progress.complaint or f"Ansible ended with status {outcome.status}"
 
 

@@ -93,8 +93,8 @@ class Execution:
             timer.cancel()
             self._over = True
             os.close(self._leash)
-            if self.why:
-                sweep(self.job.id)
+        if self.why or status == KILLED:
+            sweep(self.job.id)
         return Outcome(status, self.why, time.monotonic() - began)
 
     def _run(self, on_event: Callable[[dict[str, Any]], None]) -> int:
@@ -134,7 +134,7 @@ class Execution:
         except pexpect.TIMEOUT:
             # The process had ended and its last output was still being taken when the runner lost patience.
             return _UNKNOWN
-        return _UNKNOWN if runner.rc is None else int(runner.rc)
+        return KILLED if runner.rc is None else int(runner.rc)
 
     def _guarded(self, command: list[str]) -> list[str]:
         beside = Path(sys.executable).with_name(command[0])
@@ -145,6 +145,9 @@ class Execution:
 
 _UNKNOWN = 250
 """Ansible's own exit status for an error nobody foresaw."""
+
+KILLED = -1
+"""In place of an exit status: there is none, something killed Ansible's guard."""
 
 
 def environment(job: Job) -> dict[str, str]:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from opsctl.clock import seconds
 from opsctl.output import story
-from opsctl.runs.plain import line
+from opsctl.runs.plain import cut, line
 from opsctl.runs.progress import Host, Progress, natural
 from opsctl.runs.request import RunRequest
 
@@ -86,7 +86,7 @@ class Live:
         with self._lock:
             self._progress = progress
             if record["event"] in _TOLD:
-                self._told += line(record)
+                self._told += map(cut, line(record))
 
     def close(self) -> None:
         """Paint the last time."""

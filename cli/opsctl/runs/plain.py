@@ -11,7 +11,11 @@ from opsctl.output import say
 from opsctl.runs.progress import Progress, message
 from opsctl.runs.request import RunRequest
 
-_BOUND = 10_000
+_BOUND = 2_000
+"""Lines that may wait for a slow reader."""
+
+_LONGEST = 600
+"""Characters of a line."""
 
 
 class Plain:
@@ -20,6 +24,7 @@ class Plain:
     def __init__(self) -> None:
         """Begins at once."""
         self.dropped = 0
+        self._deaf = False
         self._queue: queue.Queue[str | None] = queue.Queue(_BOUND)
         self._thread = threading.Thread(target=self._write, name="lines", daemon=True)
         self._thread.start()
@@ -36,19 +41,14 @@ class Plain:
     def show(self, record: dict[str, Any], progress: Progress) -> None:
         """Queue the record's line; drop it when nobody reads."""
         for text in line(record):
-            self._put(text)
+            self._put(cut(text))
 
     def close(self) -> None:
-        """Write what is queued; give up on a reader that does not come back."""
+        """Write what is queued. The run is over: now a slow reader may take his time."""
         if self.dropped:
-            text = f"({self.dropped} lines not shown; `opsctl runs logs last` has them)"
-            self._queue.get()
-            self._queue.put(text)
-        try:
-            self._queue.put(None, timeout=5)
-        except queue.Full:
-            return
-        self._thread.join(5)
+            self._queue.put(f"({self.dropped} lines not shown; `opsctl runs logs last` has them)")
+        self._queue.put(None)
+        self._thread.join()
 
     def _put(self, text: str) -> None:
         try:
@@ -59,11 +59,19 @@ class Plain:
     def _write(self) -> None:
         while (text := self._queue.get()) is not None:
             try:
+                if self._deaf:
+                    continue
                 sys.stderr.write(text + "\n")
                 if self._queue.empty():
                     sys.stderr.flush()
             except OSError:
-                return
+                # The reader has gone; the queue must not fill up for ever.
+                self._deaf = True
+
+
+def cut(text: str) -> str:
+    """A line people can read; the journal has all of it."""
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def line(record: dict[str, Any]) -> list[str]:  # noqa: PLR0911 - a table of cases

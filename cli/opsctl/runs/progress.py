@@ -149,7 +149,7 @@ class Progress:
         self.warnings.append(record.get("stdout", ""))
 
     def _on_error(self, record: Mapping[str, Any]) -> None:
-        self.complaint = " ".join(record.get("stdout", "").split())[:2000]
+        self.complaint = " ".join(record.get("stdout", "").split())[:1000]
 
     def _on_text(self, record: Mapping[str, Any]) -> None:
         text = record.get("stdout", "")
@@ -193,7 +193,7 @@ def message(result: Mapping[str, Any]) -> str:
         text = result.get(key)
         if text:
             lines = str(text if not isinstance(text, list) else "; ".join(map(str, text))).strip().splitlines()
-            return " ".join(line.strip() for line in lines if line.strip())[:2000]
+            return " ".join(line.strip() for line in lines if line.strip())[:1000]
     return "failed without a message"
 
 

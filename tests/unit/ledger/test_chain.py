@@ -232,22 +232,38 @@ def test_a_crash_between_announcement_and_confirmation_is_sound(home: Path, comm
 
 def test_what_fails_within_a_transaction_records_nothing(home: Path) -> None:
     book = ledger_at(home)
-    with pytest.raises(RuntimeError), book.writing() as writing:
-        writing.append(entry(1))
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        _fail_after_appending(book)
     assert audit(book).records == RECORDS
     assert audit(book).sound
 
 
+def _fail_after_appending(book: Ledger) -> None:
+    with book.writing() as writing:
+        writing.append(entry(1))
+        raise RuntimeError
+
+
+_APPEND = """
+import sys
+from pathlib import Path
+from opsctl.db.engine import opened
+from opsctl.ledger.book import Ledger
+from opsctl.ledger.record import Entry
+home = Path(sys.argv[1])
+book = Ledger(opened(home), home / "ledger.head")
+for number in range(int(sys.argv[3])):
+    book.append(*[Entry("asked", sys.argv[2], {}, "here", {"number": number})] * 3)
+    print(number, flush=True)
+"""
+
+
 def test_several_processes_append_at_once(tmp_path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path\n"
-        "from opsctl.db.engine import opened; from opsctl.ledger.book import Ledger; from opsctl.ledger.record import Entry\n"
-        "home = Path(sys.argv[1]); book = Ledger(opened(home), home / 'ledger.head')\n"
-        "for number in range(15): book.append(*[Entry('asked', sys.argv[2], {}, 'here', {'number': number})] * 3)\n"
-    )
     # They also race to make the database.
-    started = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path), str(name)]) for name in range(4)]
+    started = [
+        subprocess.Popen([sys.executable, "-c", _APPEND, str(tmp_path), str(name), "15"], stdout=subprocess.DEVNULL)
+        for name in range(4)
+    ]
     assert [process.wait(120) for process in started] == [0] * 4
     report = audit(ledger_at(tmp_path))
     assert (report.records, report.findings) == (4 * 15 * 3, ())
