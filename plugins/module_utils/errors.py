@@ -25,6 +25,11 @@ class Error(Exception):
         super().__init__(" ".join(message.split()))
         self.details: Mapping[str, Any] = details
 
+    def during(self, what: str) -> Error:
+        """The same error, which now says first what it stopped."""
+        self.args = (f"{what}: {self}",)
+        return self
+
 
 class Invalid(Error):
     """The options, the template or the state of the stack do not allow what was asked for."""
@@ -47,9 +52,12 @@ class CloudError(Error):
 
     repeated = False
 
+    words = "{action} refused with {code}: {text}"
+
     def __init__(self, action: str, code: str, text: str, status: int = 0, request_id: str = "") -> None:
         tail = f" (request {request_id})" if request_id else ""
-        super().__init__(f"{action} refused with {code}: {text}{tail}", code=code, request_id=request_id)
+        said = self.words.format(action=action, code=code, text=text)
+        super().__init__(said + tail, code=code, request_id=request_id)
         self.code = code
         self.text = text
         self.status = status
@@ -58,9 +66,10 @@ class CloudError(Error):
 class Unreachable(CloudError):
     """No usable answer arrived: nothing listens, the name is unknown, time ran out, or the answer is not JSON."""
 
+    words = "No answer to {action} from {text}"
+
     def __init__(self, action: str, endpoint: str, reason: str) -> None:
-        Error.__init__(self, f"No answer to {action} from {endpoint}: {reason}", code="NoAnswer", request_id="")
-        self.code, self.text, self.status = "NoAnswer", reason, 0
+        super().__init__(action, "NoAnswer", f"{endpoint}: {reason}")
 
 
 class Failed(Error):

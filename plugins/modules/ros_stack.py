@@ -207,6 +207,7 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.alicloud import opera
 from ansible_collections.opsctl.cloud.plugins.module_utils.alicloud.client import connect
 from ansible_collections.opsctl.cloud.plugins.module_utils.alicloud.spec import CONNECTION
 from ansible_collections.opsctl.cloud.plugins.module_utils.alicloud.stacks import Stacks
+from ansible_collections.opsctl.cloud.plugins.module_utils.errors import CloudError
 from ansible_collections.opsctl.cloud.plugins.module_utils.module import hide, looking, main
 
 SPEC = {
@@ -245,7 +246,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     found = operator.settled(params["name"])
     if params["state"] == "absent":
         wanted = _basics(params)
-        change = plan.absent(found)
+        change = plan.absent(found, wanted)
     else:
         text = None if found is None else stacks.template(str(found["StackId"]))
         wanted = _values(module, stacks, _basics(params, text), given)
@@ -282,7 +283,11 @@ def _basics(params: dict[str, Any], text: str | None = None) -> plan.Wanted:
 
 def _values(module: AnsibleModule, stacks: Stacks, wanted: plan.Wanted, given: dict[str, Any]) -> plan.Wanted:
     """What is wanted with the parameters as the template types them, and what is secret of them hidden."""
-    wanted = replace(wanted, known=template.described(stacks.validate(wanted.source)))
+    source = wanted.source
+    try:
+        wanted = replace(wanted, known=template.described(stacks.validate(source)))
+    except CloudError as error:
+        raise error.during(f"Cannot use template {source.name}") from None
     secret = {name: value for name, value in given.items() if wanted.hidden(name)}
     hide(module, *(text for value in secret.values() for text in template.texts(value)))
     shown = module.params["parameters"]

@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.opsctl.cloud.plugins.module_utils.alicloud import plan, records
 from ansible_collections.opsctl.cloud.plugins.module_utils.alicloud.stacks import Stacks, tag_list
 from ansible_collections.opsctl.cloud.plugins.module_utils.change import Change
-from ansible_collections.opsctl.cloud.plugins.module_utils.errors import Failed, Invalid, Timeout
+from ansible_collections.opsctl.cloud.plugins.module_utils.errors import CloudError, Failed, Invalid, Timeout
 from ansible_collections.opsctl.cloud.plugins.module_utils.wait import wait_until
 
 ENDS = {
@@ -88,24 +88,34 @@ class Operator:
     def apply(self, change: Change, wanted: plan.Wanted, found: Record | None) -> bool:
         """Carry out the steps of a change. Returns whether anything was really changed; raises :class:`Failed`."""
         changed = False
-        for step in plan.steps(change, wanted):
-            if step == "create":
-                found, changed = self._create(wanted), True
-            elif found is None:
-                raise Failed(f"Stack {wanted.name} is gone")
-            elif step == "update":
-                changed = self._update(found, wanted) or changed
-            elif step == "delete":
-                self._delete(found)
-                found, changed = None, True
-            else:
-                self._stacks.protect(str(found["StackId"]), step == "protect")
-                changed = True
+        steps = plan.steps(change, wanted)
+        for step in steps:
+            try:
+                started = self._start(step, wanted, found or {})
+                # a step that another one follows is waited for in any case
+                if started and step in ENDS and (self._options.wait or step is not steps[-1]):
+                    self._end(started, step)
+            except CloudError as error:
+                raise error.during(f"Cannot {step} stack {wanted.name}") from None
+            changed = changed or started is not None
         return changed
 
-    def _create(self, wanted: plan.Wanted) -> Record:
+    def _start(self, step: str, wanted: plan.Wanted, found: Record) -> Record | None:
+        """Begin a step and return the stack it is done to, or ``None`` when the service finds nothing to do."""
+        if step == "create":
+            return {"StackId": self._create(wanted), "StackName": wanted.name}
+        stack_id, options = str(found["StackId"]), self._options
+        if step == "update":
+            return found if self._update(stack_id, wanted, found) else None
+        if step == "delete":
+            self._stacks.delete(stack_id, options.retain_resources, options.retain_all_resources)
+        else:
+            self._stacks.protect(stack_id, step == "protect")
+        return found
+
+    def _create(self, wanted: plan.Wanted) -> str:
         options = self._options
-        stack_id = self._stacks.create(
+        return self._stacks.create(
             wanted.name,
             wanted.source,
             wanted.parameters,
@@ -114,12 +124,10 @@ class Operator:
             DisableRollback=options.disable_rollback,
             DeletionProtection="Enabled" if wanted.deletion_protection else None,
         )
-        return self._end({"StackId": stack_id, "StackName": wanted.name}, "create")
 
-    def _update(self, found: Record, wanted: plan.Wanted) -> bool:
-        stack_id = str(found["StackId"])
+    def _update(self, stack_id: str, wanted: plan.Wanted, found: Record) -> bool:
         tags = wanted.tags if wanted.purge_tags else {**records.tags(found), **(wanted.tags or {})}
-        accepted = self._stacks.update(
+        return self._stacks.update(
             stack_id,
             wanted.source,
             wanted.parameters,
@@ -127,28 +135,16 @@ class Operator:
             TimeoutInMinutes=self._options.timeout_in_minutes,
             ReplacementOption=self._options.replacement,
         )
-        if accepted:
-            self._end(found, "update")
-        return accepted
 
-    def _delete(self, found: Record) -> None:
-        options = self._options
-        self._stacks.delete(str(found["StackId"]), options.retain_resources, options.retain_all_resources)
-        self._end(found, "delete")
-
-    def _end(self, found: Record, action: str) -> Record:
+    def _end(self, found: Record, action: str) -> None:
         """Wait for the end of an operation that was accepted, and see that it is a good one."""
         name, ends = found["StackName"], ENDS[action]
-        if not self._options.wait:
-            return found
         now = self._watch(found, f"stack {name} to be {action}d", lambda seen: seen.get("Status") in ends)
         if now is None:
-            if action == "delete":
-                return found
-            raise Failed(f"Cannot {action} stack {name}: it was deleted meanwhile")
-        if now["Status"] != ends[0]:
+            if action != "delete":
+                raise Failed(f"Cannot {action} stack {name}: it was deleted meanwhile")
+        elif now["Status"] != ends[0]:
             raise self._failure(now, action)
-        return now
 
     def _watch(self, found: Record, what: str, done: Callable[[Record], bool]) -> Record | None:
         stack_id = str(found["StackId"])

@@ -83,6 +83,7 @@ def present(found: Mapping[str, Any] | None, text: str | None, wanted: Wanted) -
     if broken(status):
         if not wanted.recreate_failed:
             raise Invalid(advice(wanted.name, status))
+        _unprotected(found, wanted)
         return Change({**_now(found, None), "status": status}, {**_fresh(wanted), "status": "CREATE_COMPLETE"})
     before = _now(found, text)
     after = dict(before)
@@ -99,9 +100,19 @@ def present(found: Mapping[str, Any] | None, text: str | None, wanted: Wanted) -
     return Change(before, after, unsure or status == "UPDATE_FAILED")
 
 
-def absent(found: Mapping[str, Any] | None) -> Change:
-    """The change that removes the stack."""
-    return Change(None, None) if found is None else Change(_now(found, None), None)
+def absent(found: Mapping[str, Any] | None, wanted: Wanted) -> Change:
+    """The change that removes the stack. Raises :class:`Invalid` when it is protected."""
+    if found is None:
+        return Change(None, None)
+    _unprotected(found, wanted)
+    return Change(_now(found, None), None)
+
+
+def _unprotected(found: Mapping[str, Any], wanted: Wanted) -> None:
+    if records.protected(found) and wanted.deletion_protection is not False:
+        raise Invalid(
+            f"Stack {wanted.name} is protected from being deleted: set deletion_protection=false to lift that first"
+        )
 
 
 def steps(change: Change, wanted: Wanted) -> tuple[str, ...]:

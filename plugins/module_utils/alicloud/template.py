@@ -27,10 +27,11 @@ PSEUDO = "ALIYUN::"
 
 @dataclass(frozen=True)
 class Template:
-    """Where the service finds the template: the text itself or a URL."""
+    """Where the service finds the template: the text itself or a URL. ``name`` is what to call it in a message."""
 
     body: str | None = None
     url: str | None = None
+    name: str = "of the stack"
 
     def query(self) -> dict[str, str]:
         return {"TemplateURL": self.url} if self.url else {}
@@ -48,12 +49,12 @@ def load(path: str | None = None, body: Any = None, url: str | None = None) -> T
             raise Invalid(f"Cannot read template {path}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise Invalid(f"Template {path} is not UTF-8 text") from None
-        return Template(_checked(text, f"Template {path}"))
+        return Template(_checked(text, f"Template {path}"), name=path)
     if url:
-        return Template(url=url)
+        return Template(url=url, name=url)
     if body is not None:
         text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
-        return Template(_checked(text, "The template body"))
+        return Template(_checked(text, "The template body"), name="body")
     return None
 
 

@@ -91,7 +91,8 @@ def test_such_a_stack_is_made_again_when_that_is_asked_for(status):
 
 
 def test_its_protection_is_lifted_first_only_when_that_is_asked_for():
-    assert decide(found("CREATE_FAILED", True), wanted(recreate_failed=True))[1] == ("delete", "create")
+    with pytest.raises(Invalid, match="protected from being deleted: set deletion_protection=false"):
+        decide(found("CREATE_FAILED", True), wanted(recreate_failed=True))
     want = wanted(recreate_failed=True, deletion_protection=False)
     assert decide(found("CREATE_FAILED", True), want)[1] == ("unprotect", "delete", "create")
 
@@ -105,11 +106,25 @@ def test_a_stack_that_waits_for_a_change_set_is_left_alone():
         decide(found("REVIEW_IN_PROGRESS"), wanted())
 
 
-def test_absent_deletes_what_is_there_and_only_that():
-    want = wanted(template=None)
-    assert plan.steps(plan.absent(None), want) == ()
-    assert plan.steps(plan.absent(found()), want) == ("delete",)
-    assert plan.steps(plan.absent(found(protected=True)), wanted(deletion_protection=False)) == ("unprotect", "delete")
+@pytest.mark.parametrize(
+    ("now", "want", "steps"),
+    [
+        (None, {}, ()),
+        (found(), {}, ("delete",)),
+        (found(), {"deletion_protection": False}, ("delete",)),
+        (found(protected=True), {"deletion_protection": False}, ("unprotect", "delete")),
+        (found("CREATE_FAILED"), {}, ("delete",)),
+        (found("DELETE_FAILED"), {}, ("delete",)),
+    ],
+)
+def test_absent_deletes_what_is_there_and_only_that(now, want, steps):
+    asked = wanted(template=None, **want)
+    assert plan.steps(plan.absent(now, asked), asked) == steps
+
+
+def test_a_protected_stack_is_not_deleted():
+    with pytest.raises(Invalid, match="protected from being deleted: set deletion_protection=false"):
+        plan.absent(found(protected=True), wanted())
 
 
 @pytest.mark.parametrize("name", ["P", "S"])

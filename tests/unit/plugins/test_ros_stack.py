@@ -195,7 +195,9 @@ def test_a_name_that_somebody_else_took_meanwhile_is_an_error(cloud, play, monke
     cloud.add("cache", TEMPLATE)
     result = play("ros_stack", **GIVEN)
     assert result["failed"] is True
-    assert "StackExists: The Stack (cache) already exists" in result["msg"]
+    assert result["msg"].startswith(
+        "Cannot create stack cache: CreateStack refused with StackExists: The Stack (cache)"
+    )
 
 
 def test_an_operation_under_way_is_waited_for(cloud, play):
@@ -231,6 +233,13 @@ def test_without_waiting_the_operation_is_only_started(cloud, play):
     assert again["msg"].startswith("Stack cache is CREATE_IN_PROGRESS: try again")
 
 
+def test_what_is_made_again_without_waiting_is_gone_before_it_is_made(cloud, play):
+    cloud.add("cache", TEMPLATE, "CREATE_FAILED")
+    result = play("ros_stack", **GIVEN, wait=False, recreate_failed=True)
+    assert result["changed"] is True
+    assert [one.status for one in cloud.stacks.values()] == ["DELETE_COMPLETE", "CREATE_IN_PROGRESS"]
+
+
 def test_a_stack_is_deleted_once(cloud, play):
     play("ros_stack", **GIVEN)
     assert play("ros_stack", name="cache", state="absent", retain_resources=["Net"])["changed"] is True
@@ -242,7 +251,7 @@ def test_a_stack_is_deleted_once(cloud, play):
 def test_protection_keeps_a_stack_until_it_is_lifted(cloud, play):
     play("ros_stack", **GIVEN, deletion_protection=True)
     refused = play("ros_stack", name="cache", state="absent")
-    assert "DeleteStack refused with NotSupported" in refused["msg"]
+    assert refused["msg"].startswith("Stack cache is protected from being deleted: set deletion_protection=false")
     assert play("ros_stack", name="cache", state="absent", deletion_protection=False)["changed"] is True
 
 
@@ -257,7 +266,7 @@ def test_protection_can_be_switched_without_an_update(cloud, play):
     ("given", "words"),
     [
         ({"parameters": {"Nodse": 1}}, "The template has no parameter Nodse; it has: N, Password"),
-        ({"template_body": "{"}, "ValidateTemplate refused with InvalidTemplate"),
+        ({"template_body": "{"}, "Cannot use template body: ValidateTemplate refused with InvalidTemplate"),
         ({"template_body": None}, "Stack cache does not exist: to create it, give template"),
         ({"template_body": None, "template": "/none"}, "Cannot read template /none: No such file"),
         ({"template": "/none"}, "mutually exclusive"),
