@@ -9,11 +9,12 @@ from typing import Any
 from opsctl.localcloud.ros import conditions, errors
 from opsctl.localcloud.ros.functions import attribute_parts, sub_parts
 from opsctl.localcloud.ros.parameters import to_number
-from opsctl.localcloud.ros.resolve import Literal, Resolver, function_name
+from opsctl.localcloud.ros.resolve import Literal, Resolver, function_name, weigh
 from opsctl.localcloud.ros.template import ResourceSpec
 
 INDEX = "ALIYUN::Index"
 _MAX_RESOURCES = 300
+_MAX_WEIGHT = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ def spread(specs: Mapping[str, ResourceSpec], resolver: Resolver) -> tuple[dict[
     total = sum(len(counted.get(name, (name,))) for name in specs)
     if total > _MAX_RESOURCES:
         raise errors.invalid_section("Resources", f"{total} resources with Count, allowed are {_MAX_RESOURCES}")
+    weight = sum((weigh(specs[name].properties, _MAX_WEIGHT) or _MAX_WEIGHT) * len(counted[name]) for name in counted)
+    if weight > _MAX_WEIGHT:
+        raise errors.invalid_section("Resources", "the copies made by Count are larger than a stack can hold")
     copies: dict[str, Copy] = {}
     for name, spec in specs.items():
         for index, logical_id in enumerate(counted.get(name, (name,))):

@@ -20,19 +20,21 @@ from opsctl.localcloud.ros.yaml import clip, split_attribute
 class Context(Protocol):
     """What a function may ask for; ``path`` is its place in the template."""
 
+    @property
+    def mappings(self) -> Mapping[str, Any]: ...
     def resolve(self, value: Any, path: str) -> Any: ...
     def arguments(self, value: Any, path: str) -> Any: ...
     def ref(self, name: str, path: str) -> Any: ...
     def attribute(self, resource: str, name: str, path: str) -> Any: ...
     def named(self, name: str) -> bool: ...
     def decide(self, condition: Any, path: str) -> bool: ...
-    def mapping(self, name: Any, path: str) -> Mapping[str, Any]: ...
     def zones(self, region: str) -> list[str]: ...
     def now(self) -> datetime: ...
 
 
 Function = Callable[[Context, Any, str], Any]
 
+_LEVELS = ("map", "first key", "second key")
 _PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
 
 
@@ -155,13 +157,12 @@ def _decided(context: Context, argument: Any, path: str) -> list[bool]:
 def _find_in_map(context: Context, argument: Any, path: str) -> Any:
     if not isinstance(argument, list) or len(argument) != 3:
         raise errors.invalid_schema(path, "write [map, key, key]")
-    table, *keys = context.arguments(argument, path)
-    found: Any = context.mapping(table, f"{path}[0]")
-    for place, key in enumerate(keys, start=1):
+    found: Any = context.mappings
+    for place, key in enumerate(context.arguments(argument, path)):
         if isinstance(key, (dict, list)) or str(key) not in found:
             # A key that was computed may be a secret; one that was written is worth showing.
             shown = f" {clip(str(key))!r}" if not isinstance(argument[place], (dict, list)) else ""
-            raise errors.validation_failed(f"{path}[{place}]", f"Mappings.{table} has no such key{shown}")
+            raise errors.validation_failed(f"{path}[{place}]", f"Mappings has no such {_LEVELS[place]}{shown}")
         found = found[str(key)]
     return found
 

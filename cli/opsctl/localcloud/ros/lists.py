@@ -150,7 +150,7 @@ def merge_map_to_list(argument: Argument) -> list[dict[str, Any]]:
     columns: dict[str, list[Any]] = {}
     for part in _maps(argument, "the argument"):
         for key, column in part.items():
-            columns[key] = [""] if column is None else items(column, f"the value of {key!r}")
+            columns[key] = [""] if column is None else items(column, "the value of each key")
     rows = max((len(column) for column in columns.values()), default=0)
     if rows * len(columns) > _MAX_CELLS:
         raise FunctionError(f"the result has more than {_MAX_CELLS} values")

@@ -217,7 +217,8 @@ def _explicit(spec: ResourceSpec, path: str, resolver: Resolver) -> list[str]:
             if not isinstance(name, str):
                 raise errors.invalid_type(path, "DependsOn", "It must be the name of a resource or a list of names")
             if not (name in resolver.existing or name in resolver.counted or name in resolver.absent):
-                raise errors.invalid_reference(clip(name), f"{path}.DependsOn")
+                # A name that was computed may be a secret.
+                raise errors.invalid_reference(clip(name) if name == item else "", f"{path}.DependsOn")
             wanted[name] = None
     return _present(wanted, resolver)
 

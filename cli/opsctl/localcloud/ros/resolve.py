@@ -24,7 +24,8 @@ ZONES = "zones"
 NOW = "now"
 
 MAX_WEIGHT = 32 * 1024 * 1024  # characters that all functions of one resolution may produce together
-_MAX_DEPTH = 200
+_MAX_DEPTH = 150
+_MAX_CALLS = 20  # of functions inside functions, as on the service
 
 
 class ResourceScope(Protocol):
@@ -56,6 +57,7 @@ class _Effort:
 
     def __init__(self) -> None:
         self.depth = 0
+        self.calls = 0
         self.weight = 0
 
     def spend(self, value: Any, path: str) -> None:
@@ -87,7 +89,7 @@ class Resolver:
         self._effort.depth += 1
         try:
             if self._effort.depth > _MAX_DEPTH:
-                raise errors.invalid_schema(path, f"functions are nested deeper than {_MAX_DEPTH} levels")
+                raise errors.invalid_schema(path, f"values are nested deeper than {_MAX_DEPTH} levels")
             if isinstance(value, list):
                 return self._list(value, path)
             name = function_name(value)
@@ -106,10 +108,15 @@ class Resolver:
     def _call(self, name: str, argument: Any, path: str) -> Any:
         here = f"{path}.{name}"
         check_known(name, here)
+        self._effort.calls += 1
         try:
+            if self._effort.calls > _MAX_CALLS:
+                raise errors.invalid_schema(here, f"functions are nested deeper than {_MAX_CALLS} levels")
             result = FUNCTIONS[name](self, argument, here)
         except FunctionError as error:
             raise errors.validation_failed(here, str(error)) from None
+        finally:
+            self._effort.calls -= 1
         self._effort.spend(result, here)
         return result
 
@@ -160,12 +167,6 @@ class Resolver:
             raise errors.invalid_schema(path, "a condition must be true or false")
         return outcome
 
-    def mapping(self, name: Any, path: str) -> Mapping[str, Any]:
-        if not isinstance(name, str) or name not in self.mappings:
-            raise errors.invalid_reference(str(name), path)
-        table: Mapping[str, Any] = self.mappings[name]
-        return table
-
     def now(self) -> datetime:
         moment = self.pseudo.get(NOW)
         return moment if isinstance(moment, datetime) else datetime.now(UTC)
@@ -194,7 +195,7 @@ def check_known(name: str, path: str) -> None:
         raise errors.invalid_schema(path, f"{name} is no function of the template language")
 
 
-def weigh(value: Any, limit: int, depth: int = 150) -> int | None:
+def weigh(value: Any, limit: int, depth: int = 120) -> int | None:
     """Characters of a value, None for more than ``limit`` or deeper than ``depth``; looks no further than needed."""
     weight = 0
     level = [value]

@@ -92,7 +92,7 @@ def replace(argument: Argument) -> str | None:
     result = text(whole, "the second argument")
     for old, new in table.items():
         if isinstance(new, (list, dict)):
-            raise FunctionError(f"the replacement of {old!r} must be text, not {kind(new)}")
+            raise FunctionError(f"each replacement must be text, not {kind(new)}")
         if not old:
             raise FunctionError("the text to replace must not be empty")
         written = shown(new)

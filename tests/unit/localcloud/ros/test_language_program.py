@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+import traceback
 from collections.abc import Collection
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsctl.localcloud.errors import ApiError
+from opsctl.localcloud.ros.functions import FUNCTIONS as ALL
 from opsctl.localcloud.ros.parameters import bind
 from opsctl.localcloud.ros.program import ZONES, Program, compile, references
 from opsctl.localcloud.ros.template import parse
@@ -564,3 +566,55 @@ def test_any_template_is_ready_or_refused(body: dict[str, Any]) -> None:
     except ApiError as error:
         problem = str(error)
     assert "\n" not in problem
+
+
+SECRETS = st.sampled_from(["Text", "Map", "List"]).map(lambda name: {"Ref": name})
+LEAKS = st.recursive(
+    SECRETS | st.sampled_from(["a", 0, "0", None, True]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(sorted(ALL)), inner, min_size=1, max_size=1)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(["Properties", "DependsOn", "Count", "DeletionPolicy", "Metadata"]), LEAKS, LEAKS)
+def test_a_secret_never_appears_in_an_error(key: str, value: Any, condition: Any) -> None:
+    body = {
+        "ROSTemplateFormatVersion": "2015-09-01",
+        "Parameters": {
+            "Text": {"Type": "String", "NoEcho": True},
+            "Map": {"Type": "Json", "NoEcho": True},
+            "List": {"Type": "CommaDelimitedList", "NoEcho": True},
+        },
+        "Mappings": {"M": {"a": {"b": 1}}},
+        "Conditions": {"C": {"Fn::Equals": [condition, 1]}},
+        "Resources": {"A": {"Type": "T", key: {"X": value} if key == "Properties" else value}},
+    }
+    passed = {"Text": "s3cr3t", "Map": '{"s3cr3t-key": "s3cr3t"}', "List": "s3cr3t,x s3cr3t"}
+    problem = ""
+    try:
+        template = parse(json.dumps(body))
+        ready = compile(template, bind(template.parameters, passed), PSEUDO, known)
+        for name in ready.order:
+            properties(ready, name)
+    except ApiError as error:
+        problem = "".join(traceback.format_exception(error))
+    assert "s3cr3t" not in problem
+
+
+def test_functions_nest_no_deeper_than_on_the_service() -> None:
+    def nested(times: int) -> str:
+        return "{Fn::Str: " * times + "x" + "}" * times
+
+    ready = program(f"Resources: {{A: {{Type: T, Properties: {{X: {nested(20)}, Y: {nested(21)}}}}}}}")
+    raw = ready.resources["A"].properties
+    assert ready.resolve(raw["X"], Resources(), "X") == "x"
+    with pytest.raises(ApiError, match="functions are nested deeper than 20 levels"):
+        ready.resolve(raw["Y"], Resources(), "Y")
+
+
+def test_the_copies_of_a_large_resource_have_an_end() -> None:
+    large = json.dumps(["x" * 100] * 4000)
+    code, message = refused(f"Resources: {{A: {{Type: T, Count: 300, Properties: {{X: {large}}}}}}}")
+    assert (code, "larger than a stack can hold" in message) == ("InvalidTemplateSection", True)
