@@ -41,16 +41,16 @@ def rule(direction: str, raw: Mapping[str, Any]) -> Rule:
     policy = str(raw.get("Policy") or "accept").lower()
     if policy not in ("accept", "drop"):
         raise ApiError("InvalidPolicy.Malformed", f"Policy {policy!r} must be accept or drop.")
-    priority = int(raw.get("Priority") or 1)
-    if not 1 <= priority <= 100:
-        raise ApiError("InvalidPriority.Malformed", f"Priority {priority} must be between 1 and 100.")
+    priority = str(raw.get("Priority") or 1)
+    if not (priority.isdecimal() and 1 <= int(priority) <= 100):
+        raise ApiError("InvalidPriority.Malformed", f"Priority {priority!r} must be a number from 1 to 100.")
     side = "Source" if direction == "ingress" else "Dest"
     cidr, group = raw.get(f"{side}CidrIp"), raw.get(f"{side}GroupId")
     if cidr:
         try:
-            cidr = str(ipaddress.ip_network(str(cidr), strict=False))
+            cidr = str(ipaddress.IPv4Network(str(cidr), strict=False))
         except ValueError:
-            raise ApiError("InvalidParamter", f"{side}CidrIp {cidr!r} is not an address range.") from None
+            raise ApiError("InvalidParamter", f"{side}CidrIp {cidr!r} is not an IPv4 address range.") from None
     elif not group:
         raise ApiError("MissingParameter.Source", f"A rule needs {side}CidrIp or {side}GroupId.")
     return {
@@ -58,7 +58,7 @@ def rule(direction: str, raw: Mapping[str, Any]) -> Rule:
         "IpProtocol": protocol,
         "PortRange": ports,
         "Policy": policy,
-        "Priority": priority,
+        "Priority": int(priority),
         "Cidr": cidr or "",
         "GroupId": group or "",
         "Description": str(raw.get("Description") or ""),

@@ -28,7 +28,10 @@ class ResourceError(Exception):
 
 @dataclass(frozen=True)
 class Property:
-    """One property. ``kind``: text, number, boolean, list, map or any. ``update``: changeable in place."""
+    """One property. ``kind``: text, number, boolean, list, map or any. ``update``: changeable in place.
+
+    ``item`` checks one item of a list: (value, path) in, the typed value out.
+    """
 
     kind: str = "text"
     required: bool = False
@@ -38,6 +41,7 @@ class Property:
     high: float | None = None
     pattern: str = ""
     secret: bool = False
+    item: Callable[[Any, str], Any] | None = None
 
 
 @dataclass
@@ -126,10 +130,10 @@ def _value(spec: Property, value: Any, path: str) -> Any:
             raise _invalid(path, f"{unit}{measure} is out of range {spec.low or 0:g}{top or ' or more'}")
     if spec.pattern and not re.fullmatch(spec.pattern, typed):
         raise _invalid(path, f"{shown} does not match {spec.pattern}")
-    return typed
+    return [spec.item(each, f"{path}[{index}]") for index, each in enumerate(typed)] if spec.item else typed
 
 
-def _text(value: Any, path: str) -> str:
+def text(value: Any, path: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float):
@@ -168,7 +172,7 @@ def _map(value: Any, path: str) -> dict[str, Any]:
 
 
 _KINDS: dict[str, Callable[[Any, str], Any]] = {
-    "text": _text,
+    "text": text,
     "number": _number,
     "boolean": _boolean,
     "list": _list,
@@ -181,7 +185,17 @@ def _invalid(path: str, reason: str) -> ApiError:
     return ApiError("StackValidationFailed", f"{path}: {reason}.")
 
 
+def _tag(value: Any, path: str) -> dict[str, str]:
+    if not isinstance(value, dict) or not value.get("Key"):
+        raise _invalid(path, "a tag is a map with a Key and a Value")
+    shown = "" if value.get("Value") is None else value["Value"]
+    return {"Key": text(value["Key"], f"{path}.Key"), "Value": text(shown, f"{path}.Value")}
+
+
+TAGS = Property("list", update=True, high=20, item=_tag)
+
+
 def tags_of(context: Context, properties: Properties) -> dict[str, str]:
     """The stack's tags, overridden by the resource's own."""
-    own = {str(tag["Key"]): str(tag.get("Value") or "") for tag in properties.get("Tags") or []}
+    own = {tag["Key"]: tag["Value"] for tag in properties.get("Tags") or []}
     return {**context.tags, **own}

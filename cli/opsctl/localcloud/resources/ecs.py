@@ -10,7 +10,16 @@ from typing import Any, ClassVar
 
 from opsctl.localcloud.ids import new_hex, new_id
 from opsctl.localcloud.models import Command, KeyPair
-from opsctl.localcloud.resources.base import Context, Properties, Property, Resource, ResourceError, tags_of
+from opsctl.localcloud.resources.base import (
+    TAGS,
+    Context,
+    Properties,
+    Property,
+    Resource,
+    ResourceError,
+    tags_of,
+    text,
+)
 from opsctl.localcloud.resources.instances import launch, retag
 
 # Accepted as asked and kept in the record, without effect on a container.
@@ -51,7 +60,7 @@ _COMMON: dict[str, Property] = {
     "VSwitchId": Property(required=True),
     "ZoneId": Property(),
     "SecurityGroupId": Property(),
-    "SecurityGroupIds": Property("list"),
+    "SecurityGroupIds": Property("list", item=text),
     "InstanceName": Property(low=1, high=128),
     "HostName": Property(low=2, high=64),
     "Description": Property(update=True),
@@ -63,7 +72,7 @@ _COMMON: dict[str, Property] = {
     "PrivateIpAddress": Property(),
     "DeletionProtection": Property("boolean"),
     "HttpTokens": Property(allowed=("optional", "required")),
-    "Tags": Property("list", update=True, high=20),
+    "Tags": TAGS,
     **{name: Property(update=True) for name in _NEUTRAL},
     **{name: Property("number", update=True) for name in _NEUTRAL_NUMBERS},
 }
@@ -196,7 +205,7 @@ class SSHKeyPair(Resource):
         ),
         "PublicKeyBody": Property(required=True),
         "ResourceGroupId": Property(),
-        "Tags": Property("list", update=True, high=20),
+        "Tags": TAGS,
     }
     attributes = frozenset({"KeyPairName", "KeyPairFingerPrint"})
 
@@ -237,7 +246,7 @@ class RunCommand(Resource):
     properties = {
         "Type": Property(required=True, allowed=("RunShellScript",)),
         "CommandContent": Property(required=True, secret=True),
-        "InstanceIds": Property("list", required=True, low=1, high=50),
+        "InstanceIds": Property("list", required=True, low=1, high=50, item=text),
         "Timeout": Property("number", low=10, high=86400),
         "Sync": Property("boolean"),
         "ContentEncoding": Property(),

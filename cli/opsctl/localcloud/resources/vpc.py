@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from opsctl.localcloud.cloud import ZONES, Cloud
+from opsctl.localcloud.errors import ApiError
 from opsctl.localcloud.hosts.firewall import Rule, rule
 from opsctl.localcloud.ids import new_id
 from opsctl.localcloud.models import SecurityGroup, VSwitch
 from opsctl.localcloud.models import Vpc as VpcRecord
-from opsctl.localcloud.resources.base import Context, Properties, Property, Resource, ResourceError, tags_of
+from opsctl.localcloud.resources.base import TAGS, Context, Properties, Property, Resource, ResourceError, tags_of
 
 NAME = Property(update=True, pattern=r"(?!https?://).{1,128}")
 
@@ -38,7 +39,7 @@ class Vpc(Resource):
         "VpcName": NAME,
         "Description": Property(update=True),
         "ResourceGroupId": Property(),
-        "Tags": Property("list", update=True, high=20),
+        "Tags": TAGS,
         "EnableIpv6": Property("boolean"),
     }
     attributes = frozenset({"VpcId", "VRouterId", "RouteTableId", "VpcName"})
@@ -99,7 +100,7 @@ class VSwitchType(Resource):
         "CidrBlock": Property(required=True),
         "VSwitchName": NAME,
         "Description": Property(update=True),
-        "Tags": Property("list", update=True, high=20),
+        "Tags": TAGS,
     }
     attributes = frozenset({"VSwitchId", "CidrBlock", "VSwitchName"})
 
@@ -155,6 +156,17 @@ def rules_of(properties: Properties) -> list[Rule]:
     return [rule(direction, raw) for direction, name in sides for raw in properties.get(name) or []]
 
 
+def _checked(direction: str, raw: Any, path: str) -> Any:
+    """An inline rule as it stands in the template, once it is sure to be one."""
+    if not isinstance(raw, dict):
+        raise ApiError("StackValidationFailed", f"{path}: a rule is a map, not {type(raw).__name__}.")
+    try:
+        rule(direction, raw)
+    except ApiError as error:
+        raise ApiError("StackValidationFailed", f"{path}: {error}") from error
+    return raw
+
+
 class SecurityGroupType(Resource):
     type: ClassVar[str] = "ALIYUN::ECS::SecurityGroup"
     prefix = "sg"
@@ -162,11 +174,11 @@ class SecurityGroupType(Resource):
         "VpcId": Property(required=True),
         "SecurityGroupName": Property(),
         "SecurityGroupType": Property(allowed=("normal", "enterprise")),
-        "SecurityGroupIngress": Property("list", update=True),
-        "SecurityGroupEgress": Property("list", update=True),
+        "SecurityGroupIngress": Property("list", update=True, item=lambda raw, path: _checked("ingress", raw, path)),
+        "SecurityGroupEgress": Property("list", update=True, item=lambda raw, path: _checked("egress", raw, path)),
         "Description": Property(),
         "ResourceGroupId": Property(),
-        "Tags": Property("list", update=True, high=20),
+        "Tags": TAGS,
     }
     attributes = frozenset({"SecurityGroupId", "SecurityGroupName", "VpcId", "Description", "SecurityGroupType"})
 
