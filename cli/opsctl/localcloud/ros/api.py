@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import fnmatch
-import hashlib
-import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from opsctl.localcloud.cloud import REGION, Cloud
-from opsctl.localcloud.errors import ApiError, invalid_parameter, missing_parameter
+from opsctl.localcloud.errors import ApiError
 from opsctl.localcloud.gateway.app import Request
 from opsctl.localcloud.gateway.params import Params
 from opsctl.localcloud.ids import new_stack_id
-from opsctl.localcloud.models import Stack, StackResource, Token
-from opsctl.localcloud.ros import signals, views
+from opsctl.localcloud.models import Stack, StackResource
+from opsctl.localcloud.ros import inputs, signals, views
 from opsctl.localcloud.ros.engine import Engine
 from opsctl.localcloud.ros.parameters import bind, describe
 from opsctl.localcloud.ros.preview import Preview, validate
 from opsctl.localcloud.ros.source import template_text
 from opsctl.localcloud.ros.template import parse
+from opsctl.localcloud.ros.tokens import once
 
 VERSION = "2019-09-10"
 MAX_STACKS = 200
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,254}")
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 Answer = Mapping[str, Any]
 
 
@@ -60,14 +56,13 @@ class RosApi:
 
     def create_stack(self, request: Request) -> Answer:
         params = request.params
-        name = params.required("StackName")
-        if not _NAME.fullmatch(name):
-            raise invalid_parameter("StackName", "it must begin with a letter, then letters, digits, - and _")
-        return self._once(request, lambda: self._create(name, params))
+        name = inputs.name(params)
+        inputs.no_idle(params)
+        return once(self._cloud, request, lambda: self._create(name, params))
 
-    def _create(self, name: str, params: Params) -> Answer:
+    def _create(self, name: str, params: Params) -> Callable[[], Answer]:
         body = template_text(params)
-        template, passed, stack_id = parse(body), _parameters(params), new_stack_id()
+        template, passed, stack_id = parse(body), inputs.parameters(params), new_stack_id()
         program = self._engine.build(template, passed, stack_id, name)
         validate(program)
         stack = Stack(
@@ -78,58 +73,64 @@ class RosApi:
             status_reason="",
             template_body=body,
             parameters=passed,
-            tags=_tags(params),
+            tags=inputs.tags(params),
             create_time=self._cloud.timestamp(),
             timeout_in_minutes=params.integer("TimeoutInMinutes", 10, 1440, 60),
             disable_rollback=params.boolean("DisableRollback"),
             deletion_protection=params.choice("DeletionProtection", ("Enabled", "Disabled"), "Disabled"),
             description=views.text_of(template.description),
-            notification_urls=_urls(params),
+            notification_urls=inputs.urls(params),
         )
-        with self._cloud.store.transaction():
+        parallelism = params.integer("Parallelism", 0, 100, 0)
+
+        def commit() -> Answer:
             live = [row for row in self._cloud.stacks if row.status != "DELETE_COMPLETE"]
             if any(row.name == name for row in live):
                 raise ApiError("StackExists", f"The Stack ({name}) already exists.", 409)
             if len(live) >= MAX_STACKS:
                 raise ApiError("RequestLimitExceeded", f"Request limit exceeded: {MAX_STACKS} stacks.")
-            self._engine.begin(stack, "CREATE", parallelism=params.integer("Parallelism", 0, 100, 0))
-        return {"StackId": stack_id}
+            self._engine.begin(stack, "CREATE", parallelism=parallelism)
+            return {"StackId": stack_id}
+
+        return commit
 
     def update_stack(self, request: Request) -> Answer:
         stack = self._stack(request.params)
-        return self._once(request, lambda: self._update(stack, request.params))
+        inputs.no_idle(request.params)
+        return once(self._cloud, request, lambda: self._update(stack, request.params))
 
-    def _update(self, stack: Stack, params: Params) -> Answer:
+    def _update(self, stack: Stack, params: Params) -> Callable[[], Answer]:
         self._free(stack)
         body = template_text(params, default=stack.template_body)
-        passed = self._next_parameters(stack, params)
         template = parse(body)
+        passed = inputs.next_parameters(stack, template, params)
         program = self._engine.build(template, passed, stack.stack_id, stack.name)
         validate(program)
-        tags = _tags(params) if any(key.startswith("Tags.") for key in params) else stack.tags
+        tags = inputs.tags(params) if any(key.startswith("Tags.") for key in params) else stack.tags
         timeout = params.integer("TimeoutInMinutes", 10, 1440, stack.timeout_in_minutes)
-        changed = replace(
-            stack,
-            template_body=body,
-            parameters=passed,
-            tags=tags,
-            timeout_in_minutes=timeout,
-            description=views.text_of(template.description),
-        )
-        if stack.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE") and self._same(stack, changed):
+        new: dict[str, Any] = {
+            "template_body": body,
+            "parameters": passed,
+            "tags": tags,
+            "timeout_in_minutes": timeout,
+            "description": views.text_of(template.description),
+        }
+        if stack.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE") and self._same(stack, replace(stack, **new)):
             raise ApiError("NotSupported", "Update the completely same stack is not supported.")
         if params.boolean("DryRun"):
-            return {"StackId": stack.stack_id, "DryRunResult": {}}
-        before = {
-            name: getattr(stack, name)
-            for name in ("template_body", "parameters", "tags", "timeout_in_minutes", "description")
-        }
+            return lambda: {"StackId": stack.stack_id, "DryRunResult": {}}
         replacement = params.choice("ReplacementOption", ("Enabled", "Disabled"), "Disabled") == "Enabled"
-        with self._cloud.store.transaction():
-            self._free(self._cloud.stacks[stack.stack_id])
-            parallelism = params.integer("Parallelism", 0, 100, 0)
-            self._engine.begin(changed, "UPDATE", previous=before, replacement=replacement, parallelism=parallelism)
-        return {"StackId": stack.stack_id}
+        parallelism = params.integer("Parallelism", 0, 100, 0)
+
+        def commit() -> Answer:
+            fresh = self._cloud.stacks[stack.stack_id]
+            self._free(fresh)
+            before = {name: getattr(fresh, name) for name in new}
+            options = {"previous": before, "replacement": replacement, "parallelism": parallelism}
+            self._engine.begin(replace(fresh, **new), "UPDATE", **options)
+            return {"StackId": stack.stack_id}
+
+        return commit
 
     def _same(self, stack: Stack, changed: Stack) -> bool:
         """Whether nothing would change: same template as data, same bound values, same tags."""
@@ -153,7 +154,8 @@ class RosApi:
         if unknown := [name for name in retain if name not in rows]:
             raise _no_resource(unknown[0], stack.name)
         with self._cloud.store.transaction():
-            self._free(self._cloud.stacks[stack.stack_id])
+            stack = self._cloud.stacks[stack.stack_id]
+            self._free(stack)
             everything = sorted(rows) if params.boolean("RetainAllResources") else retain
             self._engine.begin(stack, "DELETE", retain=everything)
         return {}
@@ -277,19 +279,19 @@ class RosApi:
         params = request.params
         if params.text("StackId"):
             stack = self._stack(params)
-            passed = self._next_parameters(stack, params)
             body = template_text(params, default=stack.template_body)
         else:
-            name = params.required("StackName")
+            name = inputs.name(params)
             if any(row.name == name and row.status != "DELETE_COMPLETE" for row in self._cloud.stacks):
                 raise ApiError("StackExists", f"The Stack ({name}) already exists.", 409)
-            stack, passed, body = None, _parameters(params), template_text(params)
+            stack, body = None, template_text(params)
         template = parse(body)
+        passed = inputs.next_parameters(stack, template, params) if stack else inputs.parameters(params)
         stack_id = stack.stack_id if stack else new_stack_id()
         name = stack.name if stack else params.required("StackName")
         program = self._engine.build(template, passed, stack_id, name)
         validate(program)
-        tags = _tags(params) if stack is None or any(key.startswith("Tags.") for key in params) else stack.tags
+        tags = inputs.tags(params) if stack is None or any(key.startswith("Tags.") for key in params) else stack.tags
         return {
             "Stack": {
                 "StackName": name,
@@ -325,30 +327,6 @@ class RosApi:
         if stack.status == "DELETE_COMPLETE":
             raise _not_found(stack.name)
 
-    def _next_parameters(self, stack: Stack, params: Params) -> dict[str, str]:
-        passed = _parameters(params)
-        return {**stack.parameters, **passed} if params.boolean("UsePreviousParameters") else passed
-
-    def _once(self, request: Request, work: Callable[[], Answer]) -> Answer:
-        """The same ClientToken with the same parameters gets the first answer again."""
-        token = request.params.text("ClientToken")
-        if not token:
-            return work()
-        if not _TOKEN.fullmatch(token):
-            raise invalid_parameter("ClientToken", "1 to 64 of [A-Za-z0-9_-]")
-        digest = hashlib.sha256(json.dumps(sorted(request.params.items())).encode()).hexdigest()
-        name = f"{request.action}/{token}"
-        with self._cloud.store.transaction():
-            known = self._cloud.tokens.get(name)
-            if known is None:
-                answer = work()
-                self._cloud.tokens.put(Token(name, digest, dict(answer), self._cloud.timestamp()))
-                return answer
-        if known.digest != digest:
-            message = "The specified parameters are different from before."
-            raise ApiError("InvalidIdempotenceParameter", message)
-        return known.answer
-
 
 def _camel(name: str) -> str:
     return "".join(part.title() for part in name.split("_"))
@@ -360,31 +338,6 @@ def _not_found(name: str) -> ApiError:
 
 def _no_resource(name: str, stack: str) -> ApiError:
     return ApiError("ResourceNotFound", f"The Resource ({name}) could not be found in Stack {stack}.", 404)
-
-
-def _parameters(params: Params) -> dict[str, str]:
-    """Parameters.N; one with a key and no value counts as not passed (facts, section 1.2)."""
-    found: dict[str, str] = {}
-    for row in params.objects("Parameters"):
-        if not row.get("ParameterKey"):
-            raise missing_parameter("Parameters.N.ParameterKey")
-        if "ParameterValue" in row:
-            found[row["ParameterKey"]] = row["ParameterValue"]
-    return found
-
-
-def _tags(params: Params) -> dict[str, str]:
-    rows = params.objects("Tags")
-    if len(rows) > 20:
-        raise invalid_parameter("Tags", "at most 20 tags")
-    return {row["Key"]: row.get("Value", "") for row in rows if row.get("Key")}
-
-
-def _urls(params: Params) -> list[str]:
-    urls = params.names("NotificationURLs")
-    if len(urls) > 5 or any(len(url) > 1024 or not re.match(r"https?://", url) for url in urls):
-        raise invalid_parameter("NotificationURLs", "at most 5 addresses of http or https, 1024 bytes each")
-    return urls
 
 
 def _page(params: Params, name: str, rows: list[dict[str, Any]]) -> Answer:
