@@ -11,8 +11,8 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, fields
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -67,7 +67,7 @@ class Table(Generic[R]):
 
     def put(self, row: R) -> R:
         with self._store.lock:
-            self._store.write(self._kind, row.key, json.dumps(asdict(row), ensure_ascii=False))
+            self._store.write(self._kind, row.key, json.dumps(asdict(row)))
             self._change(row.key, row)
         return row
 
@@ -88,13 +88,20 @@ class Table(Generic[R]):
             self._rows[key] = row
 
 
+@dataclass
+class _Frame:
+    """What one open transaction must undo in memory when it fails, and do when all of it is committed."""
+
+    undo: list[Callable[[], None]] = field(default_factory=list)
+    after: list[Callable[[], None]] = field(default_factory=list)
+
+
 class Store:
-    """One SQLite file, one lock. ``transaction`` groups writes that must land together."""
+    """One SQLite file, one lock. ``transaction`` groups writes that must land together, and may be nested."""
 
     def __init__(self, path: Path) -> None:
         self.lock = threading.RLock()
-        self._depth = 0
-        self._undo: list[Callable[[], None]] = []
+        self._frames: list[_Frame] = []
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -108,45 +115,65 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self.lock:
-            if self._depth == 0:
-                self._db.execute("BEGIN IMMEDIATE")
-            self._depth += 1
+            depth = len(self._frames)
+            self._db.execute(f"SAVEPOINT level{depth}" if depth else "BEGIN IMMEDIATE")
+            self._frames.append(_Frame())
             try:
                 yield
+                self._db.execute(f"RELEASE level{depth}" if depth else "COMMIT")
             except BaseException:
-                self._depth -= 1
-                if self._depth == 0:
-                    self._db.execute("ROLLBACK")
-                    while self._undo:
-                        self._undo.pop()()
+                self._undo(depth)
                 raise
-            self._depth -= 1
-            if self._depth == 0:
-                self._db.execute("COMMIT")
-                self._undo.clear()
+            frame = self._frames.pop()
+            if depth:
+                self._frames[-1].undo += frame.undo
+                self._frames[-1].after += frame.after
+                return
+        for work in frame.after:
+            work()
+
+    def _undo(self, depth: int) -> None:
+        # SQLite may have rolled back by itself already (full disk, I/O error); memory must follow all the same.
+        with suppress(sqlite3.OperationalError):
+            self._db.execute(f"ROLLBACK TO level{depth}" if depth else "ROLLBACK")
+        for undo in reversed(self._frames.pop().undo):
+            undo()
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
         """Memory follows the file: what a transaction changed is put back when it fails."""
-        if self._depth:
-            self._undo.append(undo)
+        if self._frames:
+            self._frames[-1].undo.append(undo)
+
+    def after(self, work: Callable[[], None]) -> None:
+        """Do ``work`` once everything is committed: at once outside a transaction, never when it fails."""
+        with self.lock:
+            if self._frames:
+                self._frames[-1].after.append(work)
+                return
+        work()
 
     def rows(self, kind: str) -> list[tuple[str, str]]:
         with self.lock:
             return list(self._db.execute("SELECT id, body FROM record WHERE kind = ?", (kind,)))
 
     def write(self, kind: str, key: str, body: str) -> None:
-        self._db.execute(
+        self._execute(
             "INSERT INTO record (kind, id, body) VALUES (?, ?, ?) "
             "ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
             (kind, key, body),
         )
 
     def erase(self, kind: str, key: str) -> None:
-        self._db.execute("DELETE FROM record WHERE kind = ? AND id = ?", (kind, key))
+        self._execute("DELETE FROM record WHERE kind = ? AND id = ?", (kind, key))
+
+    def _execute(self, sql: str, values: tuple[str, ...]) -> None:
+        if self._frames and not self._db.in_transaction:
+            raise sqlite3.OperationalError("the transaction was rolled back by SQLite")
+        self._db.execute(sql, values)
 
     def add_event(self, stack_id: str, event: dict[str, str]) -> None:
         with self.lock:
-            self._db.execute("INSERT INTO event (stack_id, body) VALUES (?, ?)", (stack_id, json.dumps(event)))
+            self._execute("INSERT INTO event (stack_id, body) VALUES (?, ?)", (stack_id, json.dumps(event)))
 
     def events(self, stack_id: str) -> list[dict[str, str]]:
         """The events of one stack, newest first, as ListStackEvents answers them."""
