@@ -229,8 +229,13 @@ def test_the_older_signature_of_the_sdk_is_checked_too(gateway: Served, options:
 def test_the_access_log_says_who_called_what_and_never_with_what(
     gateway: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.DEBUG):
-        request = ros.CreateStackRequest(region_id="cn-hangzhou", stack_name="logged", template_body="CANARY-body")
+    with caplog.at_level(logging.INFO):
+        request = ros.CreateStackRequest(
+            region_id="cn-hangzhou",
+            stack_name="logged",
+            template_body="CANARY-body",
+            parameters=[ros.CreateStackRequestParameters("Password", "CANARY-query")],
+        )
         answer = gateway.client().create_stack(request)
     lines = [record.getMessage() for record in caplog.records if record.name == "opsctl.localcloud.access"]
     assert len(lines) == 1

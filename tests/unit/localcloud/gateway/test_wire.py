@@ -86,7 +86,7 @@ def test_a_parameter_in_query_and_form_is_refused(gateway: Served) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_in_json(gateway: Served) -> None:
-    wire = signer.acs3("CreateStack", {}, {"TemplateBody": "x" * API_BODY})
+    wire = signer.acs3("CreateStack", {}, {"TemplateBody": "x" * (3 * API_BODY)})
     assert code(exchange(gateway.port, bytes(wire))) == (413, "RequestEntityTooLarge")
 
 
