@@ -106,7 +106,7 @@ _Refused: Any = typer.BadParameter.__mro__[2]
 def main() -> NoReturn:
     """Run the command line and exit: what fails is one line on stderr and an exit status."""
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="opsctl")
     except OpsctlError as error:
         code = _fail(str(error), error.exit_code)
     except _Refused as error:

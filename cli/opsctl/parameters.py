@@ -169,8 +169,8 @@ def _fitted(parameter: Parameter, value: Any) -> Any:
     items = typed if isinstance(typed, list) else [typed]
     if parameter.elements and isinstance(typed, list):
         typed = items = [convert(item, parameter.elements, parameter.name, secret=parameter.secret) for item in typed]
-    shown = "the value" if parameter.secret else json.dumps(value, ensure_ascii=False, default=str)
     for item in items:
+        shown = "the value" if parameter.secret else json.dumps(item, ensure_ascii=False, default=str)
         if parameter.choices and item not in parameter.choices and str(item) not in map(str, parameter.choices):
             allowed = ", ".join(map(str, parameter.choices))
             raise UsageError(f"Parameter {parameter.name}: {shown} is not one of {allowed}")

@@ -113,6 +113,13 @@ class Scenario:
             },
         )
 
+    def environment(self) -> dict[str, str]:
+        """What Ansible must know to find the roles of a scenario that is not part of the collection."""
+        if self.collected:
+            return {}
+        rest = os.environ.get("ANSIBLE_ROLES_PATH") or "~/.ansible/roles:/usr/share/ansible/roles:/etc/ansible/roles"
+        return {"ANSIBLE_ROLES_PATH": f"{self.path.parent / 'roles'}:{rest}"}
+
     def digest(self, action: str) -> str:
         """SHA-256 over all files of the scenario and of the roles the action uses: same digest, same content."""
         folders = [self.path, *(folder for use in self.uses(action) if (folder := self._role(use.role)))]

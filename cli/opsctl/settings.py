@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from opsctl.errors import ConfigError, UsageError, suggest
 
@@ -55,18 +62,6 @@ class Settings(BaseSettings):
     grace: Annotated[int, Field(ge=1, le=600)] = 10
     """Seconds between asking Ansible to stop and ending it by force."""
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags and config.toml both arrive as arguments; `_Merged` keeps the environment between them."""
-        return (env_settings, init_settings)
-
     def chosen(self, name: str | None = None) -> tuple[str, Cloud]:
         """The profile of that name, or the default one.
 
@@ -87,15 +82,28 @@ def load(home: Path, **flags: Any) -> Settings:
         ConfigError: a key is unknown or its value cannot be used; the message names both.
     """
     path = home / "config.toml"
+    file = _read(path)
+
+    class Here(Settings):
+        """The settings with this home's file as their last source."""
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, file)
+
     try:
-        settings = Settings(**_read(path))
+        settings = Here(**{key: value for key, value in flags.items() if value is not None})
     except ValidationError as error:
         raise ConfigError(_line(error, path)) from None
-    given = {key: value for key, value in flags.items() if value is not None}
-    try:
-        settings = Settings.model_validate({**settings.model_dump(), **given}) if given else settings
-    except ValidationError as error:
-        raise ConfigError(_line(error, path)) from None
+    except SettingsError as error:
+        raise ConfigError(f"OPSCTL_*: {error}") from None
     if LOCAL in settings.clouds:
         raise ConfigError(f"{path}: clouds.{LOCAL}: the name belongs to the built-in local cloud; choose another")
     return settings

@@ -24,7 +24,9 @@ def _actions(ctx: typer.Context, incomplete: str) -> list[str]:
     from opsctl.scenarios import get
 
     try:
-        actions = get(ctx.params.get("name") or "", settings().scenario_path).actions
+        # While an option's value is being typed, the arguments before it are not parsed yet.
+        name = ctx.params.get("name") or next(iter(ctx.args), "")
+        actions = get(name, settings().scenario_path).actions
     except OpsctlError:
         return []
     return [name for name in actions if name.startswith(incomplete)]
@@ -90,7 +92,7 @@ def scenario(  # noqa: PLR0917 - Typer passes options by name
         timeout=settings.timeout,
         digest=found.digest(action),
     )
-    work = Work(access=lambda: access(profile_name, profile, state.home))
+    work = Work(access=lambda: access(profile_name, profile, state.home), environment=found.environment())
     show(state, request, work)
 
 

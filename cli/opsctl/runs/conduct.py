@@ -48,6 +48,8 @@ class Work:
     """The way to the cloud; called after the decision, may start the local cloud."""
     module: str = ""
     module_args: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What the content needs besides the cloud's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class Desk:
             raise Waiting(f"Run {request.id} waits for an approval: {decision.text}")
 
     def _execute(self, request: RunRequest, work: Work, view: View, space: Path, access: Access) -> Ended:
-        environment = dict(access.environment)
+        environment = {**access.environment, **work.environment}
         hidden = secrets({**os.environ, **environment}) | _values(request)
         inventories = access.inventories(space)
         job = Job(
