@@ -30,6 +30,10 @@ CONNECT, READ = 5_000, 30_000  # milliseconds; PreviewStack of a large template 
 TRIES, TRIES_FIRST = 8, 3  # an endpoint that never answered is given up soon
 PATIENCE = 60.0  # seconds after which a call is not tried again
 FIRST, LONGEST = 0.25, 8.0  # seconds between tries
+SIGNATURE = {
+    "SignatureDoesNotMatch": "the secret does not belong to this access key id",
+    "SignatureNonceUsed": "the same request came twice; does something repeat requests on the way?",
+}
 BUSY = re.compile(r"Throttling|^ServiceUnavailable$|^LastTokenProcessing$")
 
 
@@ -183,8 +187,11 @@ class _Sdk:
                 answer = self._client.call_api(params, request, self._runtime())["body"]
         except self._refused as error:
             data = error.data or {}
-            text = data.get("Message") or data.get("message") or error.message or ""
-            raise CloudError(action, str(error.code), str(text), int(error.statusCode or 0), _id(data)) from None
+            code, text = str(error.code), str(data.get("Message") or data.get("message") or "no reason given")
+            if "Signature" in code:
+                # the service repeats the whole request, with the secrets among its parameters and headers
+                text = SIGNATURE.get(code, "the signature is not accepted")
+            raise CloudError(action, code, text, int(error.statusCode or 0), _id(data)) from None
         except self._lost as error:
             # its text quotes the URL, where parameters with secrets are
             raise Unreachable(action, self._url, _reason(str(error))) from None

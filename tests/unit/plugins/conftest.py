@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,9 +18,7 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.alicloud.client impor
 from ansible_collections.opsctl.cloud.plugins.module_utils.alicloud.credentials import Credentials
 from ansible_collections.opsctl.cloud.plugins.module_utils.alicloud.stacks import Stacks
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from server import Cloud, Server
+from tests.unit.plugins.server import Cloud, Server
 
 SECRET = "CANARY-of-the-access-key"
 KEY = {"access_key_id": "test-id", "access_key_secret": SECRET, "region": "cn-hangzhou"}

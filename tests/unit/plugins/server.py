@@ -50,7 +50,8 @@ class Stack:
 class Cloud:
     """State, a log of calls, and faults: ``faults`` are (action, kind), used up one a call of that action.
 
-    Kinds: throttle, error (500), busy (503), html (502, not JSON), lost (nothing done, no answer), late (done, no
+    Kinds: throttle, error (500), busy (503), html (502, not JSON), unsigned (the whole request is repeated),
+    lost (nothing done, no answer), late (done, no
     answer). ``broken`` names a resource that fails when it is created, with the reason.
     """
 
@@ -365,6 +366,7 @@ class Handler(BaseHTTPRequestHandler):
             "busy": Refused(503, "ServiceUnavailable", "The request has failed due to a temporary failure."),
             "html": Refused(502, "BadGateway", ""),
         }
+        canned["unsigned"] = Refused(400, "SignatureDoesNotMatch", f"server CanonicalRequest is [{json.dumps(query)}]")
         try:
             if fault in canned:
                 raise canned[fault]

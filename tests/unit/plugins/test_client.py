@@ -13,7 +13,7 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.alicloud.client impor
 from ansible_collections.opsctl.cloud.plugins.module_utils.alicloud.credentials import Credentials
 from ansible_collections.opsctl.cloud.plugins.module_utils.errors import CloudError, Invalid, Unreachable
 
-from conftest import KEY, SECRET
+from tests.unit.plugins.conftest import KEY, SECRET
 
 EMPTY = {"Resources": {}}
 
@@ -82,6 +82,13 @@ def test_no_parameter_shows_in_the_error_of_a_lost_call(nobody):
         chain += repr(error) + str(error)
         error = None if error.__suppress_context__ else error.__context__
     assert "CANARY" not in chain
+
+
+def test_a_refused_signature_does_not_repeat_the_request(cloud, client):
+    cloud.faults.append(("CreateStack", "unsigned"))
+    with pytest.raises(CloudError, match="SignatureDoesNotMatch: the secret does not belong") as caught:
+        client.ros("CreateStack", Parameters=[{"ParameterKey": "P", "ParameterValue": "CANARY-of-a-parameter"}])
+    assert "CANARY" not in str(caught.value)
 
 
 def test_a_proxy_is_not_used_for_loopback_and_the_environment_is_as_before(cloud, client, nobody, monkeypatch):

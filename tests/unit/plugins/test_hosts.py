@@ -11,7 +11,8 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.alicloud import hosts
 from ansible_collections.opsctl.cloud.plugins.module_utils.names import group_name
 from hypothesis import given
 from hypothesis import strategies as st
-from server import Cloud
+
+from tests.unit.plugins.server import Cloud
 
 HOME = Path("/nonexistent")
 STACK = {"StackName": "my-cache", "StackId": "id"}

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import SECRET
+from tests.unit.plugins.conftest import SECRET
 
 NODES = {
     "Resources": {"Nodes": {"Type": "ALIYUN::ECS::InstanceGroup"}, "Net": {"Type": "ALIYUN::ECS::VPC"}},

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.opsctl.cloud.plugins.module_utils.alicloud import client
 
-from conftest import SECRET
+from tests.unit.plugins.conftest import SECRET
 
 TEMPLATE = {
     "Parameters": {"N": {"Type": "Number"}},
