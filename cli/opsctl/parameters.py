@@ -89,7 +89,9 @@ def from_role(role: str, options: Mapping[str, Any]) -> list[Parameter]:
 def from_template(file: str, parameters: Mapping[str, Any]) -> list[Parameter]:
     """Parameters of a ROS template."""
     found = []
-    for name, spec in parameters.items():
+    for name, said in parameters.items():
+        # A template under work, or one whose parameters a tool replaces, may say anything here.
+        spec: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
         kind = str(spec.get("Type", "String"))
         label, text = _help(spec.get("Label")), _help(spec.get("Description"))
         found.append(
@@ -153,7 +155,7 @@ def checked(values: Mapping[str, Any], known: Mapping[str, Parameter]) -> dict[s
         if parameter is None:
             if not name.startswith("ansible_"):
                 raise UsageError(f"Unknown parameter {name}{suggest(name, known)}; `opsctl scenario show` lists them")
-            result[name] = _guess(value) if isinstance(value, _Text) else value
+            result[name] = convert(value, "raw", name)
             continue
         if parameter.secret and isinstance(value, _Text):
             raise UsageError(
@@ -214,6 +216,7 @@ _WORDS = {
     "list": "a list",
     "dict": "a mapping",
     "str": "a text",
+    "raw": "YAML",
 }
 
 

@@ -79,7 +79,7 @@ class Scenario:
 
     def uses(self, action: str) -> list[Use]:
         """The roles an action's playbook names, in order."""
-        plays = _load(self.actions[action])
+        plays = load(self.actions[action])
         if not isinstance(plays, list):
             raise ContentError(f"{self.actions[action]}: want a list of plays")
         return list(_uses(plays))
@@ -93,7 +93,7 @@ class Scenario:
                 for parameter in _role_parameters(folder, use) if folder else ():
                     found.setdefault(parameter.name, parameter)
         if self.template is not None and (action in (None, "deploy")):
-            template = _load(self.template)
+            template = load(self.template)
             for parameter in from_template(self.template.name, (template or {}).get("Parameters") or {}):
                 found.setdefault(parameter.name, parameter)
         return found
@@ -217,7 +217,7 @@ def _role_parameters(folder: Path, use: Use) -> Iterator[Parameter]:
     for name in ("argument_specs.yml", "argument_specs.yaml"):
         file = folder / "meta" / name
         if file.is_file():
-            specs = (_load(file) or {}).get("argument_specs") or {}
+            specs = (load(file) or {}).get("argument_specs") or {}
             options = (specs.get(use.entry) or {}).get("options") or {}
             yield from (p for p in from_role(use.role, options) if p.name not in use.fixed)
 
@@ -247,7 +247,12 @@ def _used(role: Any, fixed: frozenset[str]) -> Use:
     return Use(name, entry, fixed | frozenset(role.get("vars") or {}) | frozenset(role))
 
 
-def _load(path: Path) -> Any:
+def load(path: Path) -> Any:
+    """A YAML file of content.
+
+    Raises:
+        ContentError: it cannot be read or parsed.
+    """
     import yaml
 
     class Loader(yaml.SafeLoader):

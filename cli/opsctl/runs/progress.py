@@ -173,7 +173,7 @@ class Progress:
 
 def natural(name: str) -> list[tuple[bool, int, str]]:
     """Sorts node-2 before node-10."""
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name) if part]
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def replay(records: Any) -> Progress:
