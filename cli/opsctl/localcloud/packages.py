@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,6 +35,8 @@ class PackageCache:
         self._app = app
         self._folder = folder
         self._subnet = ipaddress.ip_network(subnet)
+        # Threads of its own: the loop's are waited for when the service ends, however slow a mirror is.
+        self._pool = ThreadPoolExecutor(8, "package")
         self._locks: OrderedDict[str, asyncio.Lock] = OrderedDict()
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -64,7 +67,7 @@ class PackageCache:
         async with lock:
             if not _fresh(path, url):
                 try:
-                    status = await asyncio.to_thread(self._fetch, url, path)
+                    status = await asyncio.get_running_loop().run_in_executor(self._pool, self._fetch, url, path)
                 except requests.RequestException as error:
                     return PlainTextResponse(f"{url} cannot be fetched: {type(error).__name__}", 502)
                 except OSError as error:
