@@ -59,7 +59,7 @@ class Cluster:
 
     def views(self) -> list[View]:
         """What every node sees now."""
-        return list(self.each(self._view).values())
+        return list(self.each(self.view).values())
 
     def ready(self) -> None:
         """Wait until every node has read its data from disk."""
@@ -88,7 +88,8 @@ class Cluster:
         """INFO replication of a node."""
         return info(self.ask(node, ("INFO", "replication"))[0])
 
-    def _view(self, node: Node) -> View:
+    def view(self, node: Node) -> View:
+        """What one node sees now."""
         text, keys = self.ask(node, ("CLUSTER", "NODES"), ("DBSIZE",))
         seen = members(text)
         return View(node, myself(seen), seen, keys)
