@@ -18,6 +18,7 @@ from opsctl.errors import OpsctlError
 State = Literal["ok", "warn", "fail"]
 
 _SPACE_LOW, _SPACE_NONE = 5 << 30, 1 << 30
+_INOTIFY = 1024
 _PATIENCE = 10
 """Seconds a program we ask may take."""
 
@@ -50,6 +51,7 @@ def all_checks(home: Path) -> Iterator[Check]:
         _clock,
         _ssh,
         _docker,
+        _inotify,
         _local,
     )
     for check in checks:
@@ -206,6 +208,16 @@ def _docker(_home: Path) -> Check:
     return Check(
         "docker", "warn", "the daemon does not run", "start it (systemctl start docker), if you want the local cloud"
     )
+
+
+def _inotify(_home: Path) -> Check:
+    """Each host of the local cloud runs systemd, which needs a few; without them it ends at once."""
+    path = Path("/proc/sys/fs/inotify/max_user_instances")
+    limit = int(path.read_text())
+    if limit < _INOTIFY:
+        advice = f"sysctl -w fs.inotify.max_user_instances={_INOTIFY * 8}, for more than {limit // 5} local hosts"
+        return Check("inotify", "warn", f"{limit} instances", advice)
+    return Check("inotify", "ok", f"{limit} instances")
 
 
 def _local(home: Path) -> Check:

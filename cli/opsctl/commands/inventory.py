@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -24,23 +23,17 @@ def inventory(
     output: Output = None,
 ) -> None:
     """Show the hosts of the stacks, in their groups, with their variables."""
+    from opsctl.clouds import access
     from opsctl.errors import UsageError
     from opsctl.output import emit
+    from opsctl.runs import ask
 
     if graph and list_:
         raise UsageError("--graph and --list exclude each other")
     state = desk(output=output)
-    form = state.settings.output
-    if list_ or (form != "table" and not graph):
-        emit(json.loads(read(state, cloud, "--list")), "json" if form == "table" else form, str)
-    else:
-        emit(read(state, cloud, "--graph").rstrip(), form, str)
-
-
-def read(state: Any, cloud: str | None, *arguments: str) -> str:
-    """What ansible-inventory prints about a cloud."""
-    from opsctl.clouds import access
-    from opsctl.runs import ask
-
     name, profile = state.settings.chosen(cloud)
-    return ask.inventory(arguments, access(name, profile, state.home))
+    way, form = access(name, profile, state.home), state.settings.output
+    if list_ or (form != "table" and not graph):
+        emit(ask.hosts(way), "json" if form == "table" else form, str)
+    else:
+        emit(ask.inventory(("--graph",), way).rstrip(), form, str)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Mapping
@@ -25,11 +24,13 @@ def ssh(
     cloud: CloudName = None,
 ) -> None:
     """Log in to a host, or run a command there."""
-    from opsctl.commands.inventory import read
+    from opsctl.clouds import access
     from opsctl.errors import OpsctlError, UsageError, suggest
+    from opsctl.runs.ask import hosts as listed
 
     state = desk()
-    found = json.loads(read(state, cloud, "--list"))
+    name, profile = state.settings.chosen(cloud)
+    found = listed(access(name, profile, state.home))
     hosts: dict[str, dict[str, Any]] = found.get("_meta", {}).get("hostvars", {})
     known = hosts.keys() | {name for group in found.values() for name in group.get("hosts", ())}
     if host not in known:

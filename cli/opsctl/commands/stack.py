@@ -114,9 +114,14 @@ def delete(  # noqa: PLR0917 - Typer passes options by name
         check=check,
         timeout=state.settings.timeout,
     )
-    conducted(
-        state, request, Work(lambda: access(profile_name, profile, state.home), "opsctl.cloud.ros_stack", arguments)
-    )
+    way = Work(lambda: access(profile_name, profile, state.home), f"Delete stack {name}", _deleted)
+    conducted(state, request, way)
+
+
+def _deleted(returned: dict[str, Any]) -> dict[str, Any]:
+    stack = returned.get("stack") or {}
+    gone = {key: stack.get(key) for key in ("stack_name", "stack_id") if stack.get(key)}
+    return {"changed": returned.get("changed", False), **gone, "resources": returned.get("resources") or []}
 
 
 def _stacks(state: Any, cloud: str | None, **arguments: Any) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,12 +14,14 @@ from typing import Any
 from opsctl.clock import uuid7
 from opsctl.clouds import Access
 from opsctl.errors import Canceled, ContentError, OpsctlError, RunTimedOut
-from opsctl.runs.execute import Execution, Job, environment
+from opsctl.runs.execute import Execution, Job, environment, task
 from opsctl.runs.progress import message
 from opsctl.runs.workspace import workspace
 
 _TIMEOUT = 120
 """Seconds for one answer."""
+
+_UNSAFE = "__ansible_unsafe"
 
 Stopping = Callable[[Execution], AbstractContextManager[None]]
 
@@ -35,15 +39,14 @@ def ask(module: str, arguments: Mapping[str, Any], access: Access, stopping: Sto
         result = (event.get("event_data") or {}).get("res")
         if event.get("event") in ("runner_on_ok", "runner_on_failed") and isinstance(result, Mapping):
             answers.append(result)
-        elif event.get("stdout"):
+        elif event.get("event") in ("error", "verbose") and event.get("stdout"):
             said.append(str(event["stdout"]))
 
     with workspace(uuid7()) as space:
         job = Job(
             id=space.name,
             space=space,
-            module=module,
-            module_args=arguments,
+            playbook=task(space, f"Ask {module}", module, arguments),
             environment=access.environment,
             timeout=_TIMEOUT,
         )
@@ -55,10 +58,29 @@ def ask(module: str, arguments: Mapping[str, Any], access: Access, stopping: Sto
     if outcome.why == "timeout":
         raise RunTimedOut(f"Cloud {access.name} did not answer within {_TIMEOUT} s")
     if not answers:
-        raise ContentError(f"Cannot run {module}: {' '.join(' '.join(said).split()) or f'status {outcome.status}'}")
+        raise ContentError(
+            f"Cannot ask cloud {access.name}: {' '.join(' '.join(said).split()) or f'status {outcome.status}'}"
+        )
     if outcome.status != 0:
         raise OpsctlError(message(answers[-1]))
     return dict(answers[-1])
+
+
+def hosts(access: Access) -> dict[str, Any]:
+    """What `ansible-inventory --list` says of a cloud: groups with their hosts, and `_meta.hostvars`.
+
+    Raises:
+        OpsctlError: it failed.
+    """
+    found: dict[str, Any] = _bare(json.loads(inventory(("--list",), access)))
+    return found
+
+
+def _bare(value: Any) -> Any:
+    """Values without the mark Ansible puts on text from outside: it means something to templates only."""
+    if isinstance(value, dict):
+        return _bare(value[_UNSAFE]) if value.keys() == {_UNSAFE} else {key: _bare(item) for key, item in value.items()}
+    return [_bare(item) for item in value] if isinstance(value, list) else value
 
 
 def inventory(arguments: Sequence[str], access: Access) -> str:
@@ -76,7 +98,7 @@ def inventory(arguments: Sequence[str], access: Access) -> str:
         try:
             done = subprocess.run(
                 [str(program), *sources, *arguments],
-                env=inherited() | environment(job) | strict,
+                env={**os.environ, **environment(job), **strict},
                 capture_output=True,
                 text=True,
                 timeout=_TIMEOUT,
@@ -89,13 +111,6 @@ def inventory(arguments: Sequence[str], access: Access) -> str:
     if done.returncode != 0:
         raise OpsctlError(f"Cannot read the inventory of cloud {access.name}: {_complaint(done.stderr)}")
     return done.stdout
-
-
-def inherited() -> dict[str, str]:
-    """Our own environment."""
-    import os
-
-    return dict(os.environ)
 
 
 def _complaint(text: str) -> str:

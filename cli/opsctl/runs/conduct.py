@@ -19,7 +19,7 @@ from opsctl.events.redact import Redactor
 from opsctl.ledger.book import Ledger
 from opsctl.ledger.record import Entry
 from opsctl.policy.decide import decide
-from opsctl.runs.execute import KILLED, Execution, Job, Outcome
+from opsctl.runs.execute import KILLED, Execution, Job, Outcome, task
 from opsctl.runs.process import myself, sweep
 from opsctl.runs.progress import Progress, replay
 from opsctl.runs.recorder import Recorder, View
@@ -27,6 +27,8 @@ from opsctl.runs.request import Requester, RunRequest, me
 from opsctl.runs.store import Run, Store
 from opsctl.runs.workspace import wipe_stale, workspace
 from opsctl.settings import Settings
+
+_NOT_RETURNED = ("invocation", "diff")
 
 EXIT = {
     "succeeded": 0,
@@ -46,8 +48,10 @@ class Work:
 
     access: Callable[[], Access]
     """The way to the cloud; called after the decision, may start the local cloud."""
-    module: str = ""
-    module_args: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+    """Kind `module`: what its one task is called. Module and arguments are the request's content and parameters."""
+    pick: Callable[[dict[str, Any]], Any] = dict
+    """Kind `module`: what of its return values is the run's result."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What the content needs besides the cloud's."""
 
@@ -129,10 +133,8 @@ class Desk:
         job = Job(
             id=request.id,
             space=space,
-            playbook=request.playbook,
-            module=work.module,
-            module_args=work.module_args,
-            extra={} if work.module else dict(request.parameters),
+            playbook=request.playbook or task(space, work.title, request.content, request.parameters),
+            extra=dict(request.parameters) if request.playbook else {},
             environment=environment,
             inventories=inventories,
             limit=request.targets.limit,
@@ -159,11 +161,12 @@ class Desk:
             recorder.note({"time": now(), "event": "run_end", "data": {"status": status, "message": message}})
         finally:
             journal.close()
-        return self._finish(request, status, message, recorder.progress)
+        last = _returned(recorder.progress.last)
+        result = work.pick(last) if request.kind == "module" and last else recorder.progress.result
+        return self._finish(request, status, message, recorder.progress, result)
 
-    def _finish(self, request: RunRequest, status: str, message: str, progress: Progress) -> Ended:
+    def _finish(self, request: RunRequest, status: str, message: str, progress: Progress, result: Any = None) -> Ended:
         code = EXIT[status]
-        result = _returned(progress.last) if request.kind == "module" else progress.result
         kind = "canceled" if status == "canceled" else "finished"
         with self.ledger.writing() as writing:
             changed = self.store.move(
@@ -228,10 +231,9 @@ def judge(outcome: Outcome, progress: Progress) -> tuple[str, str]:
     return "error", progress.complaint or f"Ansible ended with status {outcome.status}"
 
 
-def _returned(result: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a module returned, without what Ansible adds."""
-    own = {name: value for name, value in result.items() if not name.startswith("_ansible") and name != "invocation"}
-    return own or None
+def _returned(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a module returned, without what Ansible adds and the difference, which the journal has."""
+    return {key: value for key, value in result.items() if not key.startswith("_ansible") and key not in _NOT_RETURNED}
 
 
 def _values(request: RunRequest) -> set[str]:

@@ -29,15 +29,13 @@ _LARGEST_RESULT = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One execution of ansible-playbook, or of one module on localhost."""
+    """One execution of ansible-playbook."""
 
     id: str
     space: Path
     """The private directory."""
     playbook: str = ""
-    module: str = ""
-    module_args: Mapping[str, Any] = field(default_factory=dict)
-    """Must hold no secrets: they are on the command line."""
+    """Its name or path; see `task` for one that has a single module."""
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     inventories: Sequence[Path] = ()
@@ -56,6 +54,21 @@ class Outcome:
     status: int
     why: Why
     seconds: float
+
+
+def task(space: Path, title: str, module: str, arguments: Mapping[str, Any]) -> str:
+    """Write a playbook of one task on this machine; its path. (`ansible -m` would show the arguments to everybody.)"""
+    play = {
+        "name": title,
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+        "tasks": [{"name": title, module: dict(arguments)}],
+    }
+    path = space / "project" / "task.yml"
+    write(path, json.dumps([play]))
+    return str(path)
 
 
 class Execution:
@@ -108,10 +121,7 @@ class Execution:
         config = ansible_runner.RunnerConfig(
             private_data_dir=str(job.space),
             ident=job.id,
-            playbook=job.playbook or None,
-            module=job.module or None,
-            module_args=json.dumps(job.module_args) if job.module else None,
-            host_pattern="localhost" if job.module else None,
+            playbook=job.playbook,
             inventory=[str(path) for path in job.inventories] or None,
             limit=job.limit or None,
             forks=job.forks,
@@ -123,7 +133,7 @@ class Execution:
         try:
             config.prepare()
         except ansible_runner.exceptions.ConfigurationError as error:
-            raise ContentError(f"Cannot run {job.playbook or job.module}: {error}") from error
+            raise ContentError(f"Cannot run {job.playbook}: {error}") from error
         config.command = self._guarded(config.command)
         # Its own cancelling would kill at once, and would take our signal handlers.
         runner = ansible_runner.Runner(
