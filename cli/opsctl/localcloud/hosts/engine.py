@@ -10,8 +10,9 @@ import ipaddress
 import json
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import docker
@@ -21,8 +22,11 @@ from docker.utils import kwargs_from_env
 
 TIMEOUT = 120
 CAPABILITIES = ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"]
-# Shared address space (RFC 6598) first: neither a VPC's nor a LAN's usual range.
-SUBNETS = ("100.80.0.0/20", "100.96.0.0/20", "198.18.0.0/20", "198.19.0.0/20", "172.30.16.0/20", "10.213.0.0/20")
+# Where hosts get their Docker addresses, first choice first: shared address space (RFC 6598) and the range for
+# benchmarks (RFC 2544) are neither a VPC's nor a LAN's usual ones.
+RANGES = ("100.80.0.0/12", "198.18.0.0/15", "172.16.0.0/12", "10.192.0.0/10")
+PREFIX = 20
+ATTEMPTS = 20
 
 
 class HostError(Exception):
@@ -59,7 +63,7 @@ class Docker:
         found = self._find_network()
         if found is None:
             last = ""
-            for subnet in _free(self._taken()):
+            for subnet in islice(_free(self._taken()), ATTEMPTS):
                 pool = IPAMPool(subnet=subnet, gateway=str(ipaddress.ip_network(subnet)[1]))
                 try:
                     self._api.create_network(
@@ -239,5 +243,8 @@ def _network(text: str) -> ipaddress.IPv4Network | None:
         return None
 
 
-def _free(taken: list[ipaddress.IPv4Network]) -> list[str]:
-    return [text for text in SUBNETS if not any(ipaddress.IPv4Network(text).overlaps(net) for net in taken)]
+def _free(taken: list[ipaddress.IPv4Network]) -> Iterator[str]:
+    for text in RANGES:
+        for subnet in ipaddress.IPv4Network(text).subnets(new_prefix=PREFIX):
+            if not any(subnet.overlaps(net) for net in taken):
+                yield str(subnet)
