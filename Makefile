@@ -17,8 +17,8 @@ lint:
 	scripts/lint
 
 format:
-	.venv/bin/ruff check --fix cli plugins tests
-	.venv/bin/ruff format cli plugins tests
+	.venv/bin/ruff check --fix cli plugins tests scripts
+	.venv/bin/ruff format cli plugins tests scripts
 
 sanity:
 	tests/sanity/run

@@ -151,7 +151,8 @@ virtualenv() {
   (
     flock 9 # two scripts at once must not build it twice
     stamp=$VENV/.stamp-${extra:-main}
-    if [ -x "$VENV/bin/opsctl" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$(_stamp)" ]; then
+    # An extra brings what the main installation has, too.
+    if [ -x "$VENV/bin/opsctl" ] && cat "$stamp" "$VENV"/.stamp-${extra:-*} 2>/dev/null | grep -qxF "$(_stamp)"; then
       note "up to date: $VENV"
       exit 0
     fi
