@@ -84,6 +84,22 @@ class Cluster:
         self._wait(lambda: self.each(self._state), _all_ok, "the cluster to be ok")
         self.settled()
 
+    def heir(self, node: Node) -> tuple[bool, Node | None]:
+        """Whether a node serves slots, and the replica in step that can take them, if there is one."""
+        views = self.settled()
+        own = next(view for view in views if view.node == node)
+        followers = [view.node for view in views if view.me.master == own.id] if own.me.slots else []
+        steady = (one for one in followers if self.replication(one).get("master_link_status") == "up")
+        return bool(own.me.slots), next(steady, None)
+
+    def hand_over(self, node: Node, heir: Node) -> None:
+        """Let ``heir`` take the slots of ``node``, and wait until all nodes see it."""
+        self.ask(heir, ("CLUSTER", "FAILOVER"))
+        self._wait(
+            lambda: self.view(node), lambda view: not view.me.slots, f"{heir.name} to take over from {node.name}"
+        )
+        self.settled()
+
     def replication(self, node: Node) -> dict[str, str]:
         """INFO replication of a node."""
         return info(self.ask(node, ("INFO", "replication"))[0])

@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A client that writes to every shard without a pause, and afterwards looks for every write it was promised.
 
-A write is *acknowledged* when its master answered OK, and *replicated* when WAIT then said that enough replicas have
-it.
+A write is *written* when its master answered OK, and *acknowledged* when WAIT then said that enough replicas have it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.redis_verify import S
 from ansible_collections.opsctl.cloud.plugins.module_utils.redis_view import Node
 from ansible_collections.opsctl.cloud.plugins.module_utils.redis_wire import Connection, Lost, Refused
 
-BATCH = 4  # writes before each WAIT: what a crash finds in between is acknowledged and not replicated
+BATCH = 4  # writes before each WAIT: what a crash finds in between is written and not acknowledged
 PACE = 0.01  # seconds between batches
 RETRY = 0.02  # seconds between two tries while nobody serves the slots
 ANSWER = 1.0  # seconds to wait for an answer
@@ -38,8 +37,8 @@ class Tally:
     """What happened to the writes of one shard; ``gap`` is the longest time in seconds between two that succeeded."""
 
     shard: str
-    acknowledged: list[int] = field(default_factory=list)
-    replicated: set[int] = field(default_factory=set)
+    written: list[int] = field(default_factory=list)
+    acknowledged: set[int] = field(default_factory=set)
     unanswered: int = 0
     refused: int = 0
     gap: float = 0.0
@@ -49,12 +48,12 @@ class Tally:
         """As the module returns it."""
         return {
             "shard": self.shard,
+            "written": len(self.written),
             "acknowledged": len(self.acknowledged),
-            "replicated": len(self.replicated),
             "unanswered": self.unanswered,
             "refused": self.refused,
-            "lost_replicated": sum(number in self.replicated for number in self.lost),
-            "lost_unreplicated": sum(number not in self.replicated for number in self.lost),
+            "lost_acknowledged": sum(number in self.acknowledged for number in self.lost),
+            "lost_other": sum(number not in self.acknowledged for number in self.lost),
             "seconds_without_service": round(self.gap, 2),
         }
 
@@ -88,9 +87,9 @@ class Writer:
             stop.wait(PACE if good else RETRY)
 
     def read_back(self) -> None:
-        """Look for every acknowledged write, then remove all keys."""
+        """Look for every write, then remove all keys."""
         end = time.monotonic() + READ_BACK
-        wanted = self.tally.acknowledged
+        wanted = self.tally.written
         while True:
             try:
                 connection = self._connect()
@@ -117,13 +116,13 @@ class Writer:
             sent = False
             refused = next((answer for answer in answers if isinstance(answer, Refused)), None)
             taken = [number for number, answer in zip(numbers, answers) if answer == "OK"]  # noqa: B905
-            self.tally.acknowledged += taken
+            self.tally.written += taken
             if refused is not None:
                 self.tally.refused += len(answers) - len(taken)
                 self._follow(refused)
                 return False
             if connection.call("WAIT", self._replicas, WAIT_MS) >= self._replicas:
-                self.tally.replicated.update(taken)
+                self.tally.acknowledged.update(taken)
             return True
         except Refused as refusal:  # of WAIT: the node is no master any more
             self._follow(refusal)

@@ -47,7 +47,12 @@ class Connection:
         if password:
             try:
                 self.call("AUTH", password)
-            except Error:
+            except Refused as refusal:
+                self.close()
+                raise Refused(
+                    self.address, f"{refusal.text} Give the password that the node was set up with."
+                ) from None
+            except Lost:
                 self.close()
                 raise
 

@@ -12,10 +12,10 @@ version_added: 0.1.0
 author:
   - The opsctl developers (@opsctl)
 description:
-  - Writes to all shards without a pause until the file O(stop) appears, then looks for every write that was
-    acknowledged, and removes its keys and its files.
-  - Tells how long each shard took no writes, and how many acknowledged writes are lost, apart for those that replicas
-    had acknowledged too (by the command C(WAIT)) and those that they had not.
+  - Writes to all shards without a pause until the file O(stop) appears, then looks for every write that its master had
+    answered with OK, and removes its keys and its files.
+  - Tells how long each shard took no writes, and how many writes are lost, apart for those that replicas had
+    acknowledged (by the command C(WAIT)) and the others.
   - Runs on a host that is not itself put to the test, as an asynchronous task.
   - The keys begin with C(opsctl:drill:) and expire after half an hour should they not be removed.
 extends_documentation_fragment:
@@ -29,7 +29,7 @@ attributes:
     support: none
 options:
   replicas:
-    description: How many replicas must have a write for it to count as replicated.
+    description: How many replicas must have a write for it to count as acknowledged.
     type: int
     default: 1
   ready:
@@ -65,14 +65,14 @@ shards:
   type: list
   elements: dict
   sample:
-    - acknowledged: 5120
-      lost_replicated: 0
-      lost_unreplicated: 0
+    - acknowledged: 5116
+      lost_acknowledged: 0
+      lost_other: 0
       refused: 12
-      replicated: 5116
       seconds_without_service: 6.1
       shard: cache-redis-a-01
       unanswered: 4
+      written: 5120
 """
 
 import time
