@@ -72,6 +72,18 @@ def test_a_signal_cancels_cleanly(cli: Cli, background: Background, number: sign
     assert [r["kind"] for r in cli("audit", "list", "-o", "json").json] == ["asked", "decided", "started", "canceled"]
 
 
+def test_a_run_under_nohup_outlives_its_terminal(cli: Cli, background: Background) -> None:
+    cli.scenario("slow", deploy=SLOW.replace("31536", "4.31536"))
+    command = ["nohup", *cli.command("run", "scenario", "slow", "-o", "json")]
+    with subprocess.Popen(
+        command, env=cli.environ(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        working(cli)
+        run.send_signal(signal.SIGHUP)
+        out, _ = run.communicate(timeout=60)
+    assert json.loads(out)["status"] == "succeeded"
+
+
 def test_what_ignores_signals_is_ended_by_force(cli: Cli, background: Background) -> None:
     cli.scenario("slow", deploy=STUBBORN)
     run = background("run", "scenario", "slow", "-o", "json", env={"OPSCTL_GRACE": "2"})

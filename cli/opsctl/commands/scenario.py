@@ -89,7 +89,8 @@ def _default(parameter: dict[str, Any]) -> str:
     if parameter["secret"]:
         return "(secret)"
     if parameter["required"]:
-        return "(required)"
+        # A template's may well be set by the playbook: only a role's is known to be the user's to give.
+        return "(required)" if parameter["source"] == "role" else "(no default)"
     value = parameter["default"]
     if value is None:
         return ""

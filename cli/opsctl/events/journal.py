@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ class Journal:
         try:
             _write(self._file, b"".join(self._pending))
         except OSError as error:
-            os.ftruncate(self._file, before)
+            with suppress(OSError):
+                os.ftruncate(self._file, before)
             raise refused(error, self.path) from error
         self._pending.clear()
         self._waiting = 0

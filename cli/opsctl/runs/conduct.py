@@ -284,7 +284,9 @@ def stopping(execution: Execution, view: View | None = None) -> Iterator[None]:
 
 @contextmanager
 def _handled(handler: Callable[[int, Any], None], numbers: tuple[signal.Signals, ...]) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in numbers}
+    # What was ignored when we started (nohup, a script's background) stays so.
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield
     finally:

@@ -77,8 +77,10 @@ class Recorder:
                 continue
             try:
                 self._record(event)
-            except OpsctlError as error:
-                self.error = error
+            except Exception as error:
+                # A run that cannot be recorded must not go on, whatever the reason.
+                unforeseen = OpsctlError(f"Cannot record the run: {type(error).__name__}: {error}")
+                self.error = error if isinstance(error, OpsctlError) else unforeseen
                 self._on_error()
 
     def _record(self, event: dict[str, Any]) -> None:
