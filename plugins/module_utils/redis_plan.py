@@ -71,12 +71,17 @@ def _goal(views: Sequence[View], cluster: Sequence[View], masters: int, replicas
 
 
 def _create(views: Sequence[View], served: Mapping[int, str], masters: int, replicas: int) -> _Goal:
-    """A new cluster, or one whose creation was interrupted: what is given out already must be where it belongs."""
+    """A new cluster, or one whose creation was interrupted.
+
+    Then what is given out already is where it belongs, nobody follows anybody, and there are no keys: all slots are
+    given out before the first replica follows. In all other cases slots were served and are lost.
+    """
     wanted = layout([view.node for view in views], masters, replicas)
     shares = share(masters)
     slots = {node: shares[number] for number, node in enumerate(wanted)}
     owners = {view.id: view.node for view in views}
-    if any(owner not in owners or slot not in slots.get(owners[owner], ()) for slot, owner in served.items()):
+    used = served and any(view.me.master or view.keys for view in views)
+    if used or any(owner not in owners or slot not in slots.get(owners[owner], ()) for slot, owner in served.items()):
         lost = to_text(set(range(SLOTS)) - set(served))
         raise Invalid(
             f"No node serves the slots {lost}: their keys may be lost. Restore the node that served them, or give the"
