@@ -42,7 +42,8 @@ class Stack:
 class StackResource:
     """A resource of a stack; ``properties`` are the resolved ones last applied, ``data`` belongs to its type.
 
-    ``pending``: an update began and did not end well. ``stale``: replaced, to be removed.
+    ``pending``: an update began and did not end well. ``stale``: replaced, to be removed. ``uid`` tells the two sides
+    of a replacement apart where their physical ids are the same (a key pair's name, a rule's group).
     """
 
     kind: ClassVar[str] = "resource"
@@ -62,10 +63,11 @@ class StackResource:
     tags: Tags = field(default_factory=dict)
     stale: bool = False
     pending: bool = False
+    uid: str = ""
 
     @property
     def key(self) -> str:
-        return f"{self.stack_id}/{self.logical_id}/{self.physical_id}"
+        return f"{self.stack_id}/{self.logical_id}/{self.uid or self.physical_id}"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,6 +36,18 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state.db"
 
 
+@contextmanager
+def failing(store: Store, error: Exception | None = None) -> Iterator[None]:
+    """A transaction that fails when all else in it is done."""
+    wanted = error or KeyError("at the end")
+    try:
+        with store.transaction():
+            yield
+            raise wanted
+    except type(wanted) as caught:
+        assert caught is wanted
+
+
 def reread(path: Path) -> dict[str, Thing]:
     """What a service that starts now would know."""
     store = Store(path)
@@ -58,12 +72,11 @@ def test_a_failed_transaction_changes_neither_memory_nor_file(path: Path) -> Non
     store = Store(path)
     table = Table(store, Thing)
     table.put(Thing("a", 1))
-    with pytest.raises(KeyError), store.transaction():
+    with failing(store):
         table.put(Thing("a", 2))
         table.put(Thing("b", 1))
         table.delete("a")
         store.add_event("s", {"Status": "x"})
-        raise KeyError
     assert list(table) == [Thing("a", 1)]
     assert store.events("s") == []
     store.close()
@@ -75,9 +88,8 @@ def test_an_inner_transaction_that_fails_takes_only_its_own_with_it(path: Path) 
     table = Table(store, Thing)
     with store.transaction():
         table.put(Thing("outer"))
-        with pytest.raises(KeyError), store.transaction():
+        with failing(store):
             table.put(Thing("inner"))
-            raise KeyError
         table.put(Thing("after"))
     assert {row.key for row in table} == {"outer", "after"}
     store.close()
@@ -120,10 +132,9 @@ def test_memory_follows_when_sqlite_rolled_back_by_itself(path: Path) -> None:
     store = Store(path)
     table = Table(store, Thing)
     table.put(Thing("a", 1))
-    with pytest.raises(sqlite3.OperationalError, match="disk is full"), store.transaction():
+    with failing(store, sqlite3.OperationalError("database or disk is full")):
         table.put(Thing("a", 2))
         store._db.execute("ROLLBACK")  # what SQLite does by itself on a full disk or an I/O error
-        raise sqlite3.OperationalError("database or disk is full")
     assert table["a"] == Thing("a", 1)
 
 
@@ -135,9 +146,8 @@ def test_work_for_after_the_commit_waits_for_the_outermost_one(path: Path) -> No
             store.after(lambda: seen.append("committed"))
         assert seen == []
     assert seen == ["committed"]
-    with pytest.raises(KeyError), store.transaction():
+    with failing(store):
         store.after(lambda: seen.append("never"))
-        raise KeyError
     store.after(lambda: seen.append("at once"))
     assert seen == ["committed", "at once"]
 
@@ -199,7 +209,7 @@ class Transactions(RuleBasedStateMachine):
         self.store = Store(self.path)
         self.table: Table[Thing] = Table(self.store, Thing)
         self.model: dict[str, Any] = {}
-        self.open: list[tuple[Any, dict[str, Any]]] = []
+        self.open: list[tuple[ExitStack, dict[str, Any]]] = []
 
     @rule(name=st.sampled_from("abcd"), value=st.integers())
     def put(self, name: str, value: int) -> None:
@@ -214,24 +224,21 @@ class Transactions(RuleBasedStateMachine):
     @rule()
     def enter(self) -> None:
         if len(self.open) < 3:
-            context = self.store.transaction()
-            context.__enter__()
-            self.open.append((context, dict(self.model)))
+            stack = ExitStack()
+            stack.enter_context(self.store.transaction())
+            self.open.append((stack, dict(self.model)))
 
     @rule()
     def commit(self) -> None:
         if self.open:
-            self.open.pop()[0].__exit__(None, None, None)
+            self.open.pop()[0].close()
 
     @rule()
     def fail(self) -> None:
         if self.open:
-            context, before = self.open.pop()
+            stack, self.model = self.open.pop()
             error = RuntimeError()
-            with pytest.raises(RuntimeError):
-                context.__exit__(RuntimeError, error, None)
-                raise error
-            self.model = before
+            assert not stack.__exit__(RuntimeError, error, None)
 
     @rule()
     def restart(self) -> None:

@@ -46,7 +46,10 @@ class Property:
 
 @dataclass
 class Context:
-    """One resource of one stack while it is worked on. ``save`` writes ``data`` through at once."""
+    """One resource of one stack while it is worked on. ``save`` writes ``data`` through at once.
+
+    ``key`` is its record's: unlike the logical id, not shared with what replaces it.
+    """
 
     cloud: Cloud
     fleet: Fleet
@@ -55,6 +58,7 @@ class Context:
     stack_name: str
     logical_id: str
     physical_id: str
+    key: str
     tags: dict[str, str]
     data: dict[str, Any]
     save: Callable[[dict[str, Any]], None]

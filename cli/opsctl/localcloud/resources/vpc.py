@@ -246,13 +246,10 @@ class _OneRule(Resource):
         return str(properties["SecurityGroupId"])
 
     def create(self, context: Context, properties: Properties) -> None:
-        set_rules(context, context.physical_id, self._owner(context), [rule(self.direction, properties)])
+        set_rules(context, context.physical_id, context.key, [rule(self.direction, properties)])
 
     def delete(self, context: Context) -> None:
-        set_rules(context, context.physical_id, self._owner(context), None)
-
-    def _owner(self, context: Context) -> str:
-        return f"{context.stack_id}/{context.logical_id}"
+        set_rules(context, context.physical_id, context.key, None)
 
 
 def _rule_properties(side: str) -> dict[str, Property]:

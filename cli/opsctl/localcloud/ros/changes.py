@@ -49,5 +49,5 @@ def decide(
         changed.add("Tags")
     if not changed and not record.pending:
         return Decision("keep")
-    fixed = tuple(sorted(name for name in changed if not cls.properties[name].update))
+    fixed = tuple(sorted(name for name in changed if name not in cls.properties or not cls.properties[name].update))
     return Decision("replace" if fixed else "modify", tuple(sorted(changed)), fixed)

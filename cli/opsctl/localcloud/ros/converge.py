@@ -6,25 +6,29 @@ before and after, so the same convergence started again after a crash finishes w
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from opsctl.localcloud.errors import ApiError
+from opsctl.localcloud.errors import ApiError, places
 from opsctl.localcloud.hosts.engine import HostError
 from opsctl.localcloud.models import StackResource
 from opsctl.localcloud.resources import TYPES
 from opsctl.localcloud.resources.base import Context, Resource, ResourceError, check
+from opsctl.localcloud.ros import schedule
 from opsctl.localcloud.ros.changes import decide
 from opsctl.localcloud.ros.program import Node, Program
+from opsctl.localcloud.ros.veil import Veil
 
 if TYPE_CHECKING:
     from opsctl.localcloud.ros.engine import Engine
 
 PARALLELISM = 16
+log = logging.getLogger(__name__)
 
 
 class Interrupted(Exception):
@@ -49,12 +53,15 @@ class Converge:
     _failure: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def __post_init__(self) -> None:
+        self._veil = Veil(self.program)
+
     def run(self) -> None:
         """Raises :class:`Failed` or :class:`Interrupted`."""
         wanted: Mapping[str, Node] = self.program.resources if self.program else {}
         self._phase({name: node.depends_on for name, node in wanted.items()}, lambda name: self._ensure(wanted[name]))
         gone = {row.key: row for row in self._records() if row.stale or row.logical_id not in wanted}
-        self._phase(_reverse(gone), lambda key: self._remove(gone[key]))
+        self._phase(schedule.removal(gone), lambda key: self._remove(gone[key]))
 
     def canceled(self) -> bool:
         return bool(self._failure) or self.engine.stopping or time.time() > self.deadline
@@ -62,22 +69,7 @@ class Converge:
     # --- scheduling ----------------------------------------------------------------------------------------------
 
     def _phase(self, waits_for: Mapping[str, frozenset[str]], work: Callable[[str], None]) -> None:
-        left = {name: {dep for dep in deps if dep in waits_for} for name, deps in waits_for.items()}
-        running: dict[Future[None], str] = {}
-        with ThreadPoolExecutor(max(1, min(self.parallelism, len(left) or 1)), "resource") as pool:
-            while left or running:
-                if not self.canceled():
-                    for name in [name for name, deps in left.items() if not deps]:
-                        del left[name]
-                        running[pool.submit(self._guarded, work, name)] = name
-                if not running:
-                    break
-                done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
-                for future in done:
-                    name = running.pop(future)
-                    future.result()
-                    for deps in left.values():
-                        deps.discard(name)
+        left = schedule.run(waits_for, lambda name: self._guarded(work, name), self.canceled, self.parallelism)
         if self.engine.stopping:
             raise Interrupted
         if self._failure:
@@ -101,12 +93,12 @@ class Converge:
         try:
             scope = self.engine.scope(self.stack_id)
             properties = check(cls, self.program.resolve(node.properties, scope, path=path), path)
-        except ApiError as error:
-            self._fail(record or self._draft(node, cls, {}, ""), "UPDATE" if record else "CREATE", error.code, error)
+        except Exception as error:
+            self._fail(record or self._draft(node, cls, {}, ""), "UPDATE" if record else "CREATE", *_blame(error))
         tags = self.engine.cloud.stacks[self.stack_id].tags
         decision = decide(cls, record, properties, tags)
         if decision.verdict == "keep" and record:
-            record = self._save(replace(record, depends_on=sorted(node.depends_on), metadata=dict(node.metadata)))
+            record = self._save(replace(record, **_declared(node)))
             if record.status == "UPDATE_FAILED":
                 self._note(record, "UPDATE_COMPLETE", "state changed")
         elif decision.verdict == "modify" and record:
@@ -135,35 +127,26 @@ class Converge:
             status="INIT_COMPLETE",
             reason="",
             properties=properties,
-            depends_on=sorted(node.depends_on),
             create_time=self.engine.cloud.timestamp(),
-            deletion_policy=str(node.deletion_policy or "Delete"),
-            metadata=dict(node.metadata),
             tags=dict(stack.tags),
+            uid=uuid.uuid4().hex,
+            **_declared(node),
         )
 
     def _create(self, cls: type[Resource], record: StackResource, properties: dict[str, Any]) -> None:
         hidden = replace(record, physical_id="") if record.status == "INIT_COMPLETE" else record
-        self._save(replace(record, status="CREATE_IN_PROGRESS", reason="state changed"))
-        self.engine.event(hidden, "CREATE_IN_PROGRESS", "state changed")
+        with self.engine.cloud.store.transaction():
+            self._save(replace(record, status="CREATE_IN_PROGRESS", reason="state changed"))
+            self.engine.event(hidden, "CREATE_IN_PROGRESS", "state changed")
         self._attempt(record, "CREATE", lambda context: cls().create(context, properties))
 
     def _modify(self, cls: type[Resource], record: StackResource, node: Node, properties: dict[str, Any]) -> None:
         old, tags = record.properties, dict(self.engine.cloud.stacks[self.stack_id].tags)
         # The wanted properties are written first: an update that fails or is interrupted is rolled back by changing
         # them again, never by believing that nothing happened.
-        changed = replace(
-            record,
-            properties=properties,
-            depends_on=sorted(node.depends_on),
-            metadata=dict(node.metadata),
-            deletion_policy=str(node.deletion_policy or "Delete"),
-            tags=tags,
-            pending=True,
-        )
+        changed = replace(record, properties=properties, tags=tags, pending=True, **_declared(node))
         self._note(changed, "UPDATE_IN_PROGRESS", "state changed")
         self._attempt(changed, "UPDATE", lambda context: cls().update(context, old, properties))
-        self._save(replace(self.engine.cloud.resources[changed.key], pending=False))
 
     def _remove(self, record: StackResource) -> None:
         retained = record.deletion_policy == "Retain" or record.logical_id in self.retain
@@ -176,21 +159,17 @@ class Converge:
         table = self.engine.cloud.resources
         try:
             work(self.engine.context(table[record.key], canceled=self.canceled))
-        except ResourceError as error:
-            self._fail(table[record.key], verb, error.exception, error)
-        except ApiError as error:
-            self._fail(table[record.key], verb, error.code, error)
-        except HostError as error:
-            self._fail(table[record.key], verb, "HostError", error)
+        except Exception as error:
+            self._fail(table[record.key], verb, *_blame(error))
         if self.engine.stopping:
             raise Interrupted
         if self.canceled() and verb != "DELETE":
             reason = f"{verb} aborted" if self._failure else f"{verb.title()} timed out"
             self._fail(table[record.key], verb, "", reason)
-        self._note(table[record.key], f"{verb}_COMPLETE", "state changed")
+        self._note(replace(table[record.key], pending=False), f"{verb}_COMPLETE", "state changed")
 
-    def _fail(self, record: StackResource, verb: str, exception: str, error: object) -> None:
-        reason = f"{exception}: resources.{record.logical_id}: {error}" if exception else str(error)
+    def _fail(self, record: StackResource, verb: str, exception: str, text: str) -> None:
+        reason = self._veil.text(f"{exception}: resources.{record.logical_id}: {text}" if exception else text)
         self._note(record, f"{verb}_FAILED", reason)
         raise Failed(f"Resource {verb} failed: {reason}")
 
@@ -207,19 +186,27 @@ class Converge:
 
     def _note(self, record: StackResource, status: str, reason: str) -> None:
         now = self.engine.cloud.timestamp()
-        self._save(replace(record, status=status, reason=reason, update_time=now))
-        self.engine.event(record, status, reason)
+        with self.engine.cloud.store.transaction():
+            self._save(replace(record, status=status, reason=reason, update_time=now))
+            self.engine.event(record, status, reason)
 
 
-def _reverse(gone: Mapping[str, StackResource]) -> dict[str, frozenset[str]]:
-    """For each record to remove, those that must go before it: what depends on it."""
-    waits: dict[str, set[str]] = {key: set() for key in gone}
-    by_name: dict[str, list[str]] = {}
-    for key, row in gone.items():
-        by_name.setdefault(row.logical_id, []).append(key)
-    for key, row in gone.items():
-        for name in row.depends_on:
-            for other in by_name.get(name, ()):
-                if other != key:
-                    waits[other].add(key)
-    return {key: frozenset(deps) for key, deps in waits.items()}
+def _declared(node: Node) -> dict[str, Any]:
+    """What a record takes from the template without being a property."""
+    return {
+        "depends_on": sorted(node.depends_on),
+        "metadata": dict(node.metadata),
+        "deletion_policy": str(node.deletion_policy or "Delete"),
+    }
+
+
+def _blame(error: Exception) -> tuple[str, str]:
+    """The exception's name and the text that a reason shows."""
+    if isinstance(error, ResourceError):
+        return error.exception, str(error)
+    if isinstance(error, ApiError):
+        return error.code, str(error)
+    if isinstance(error, HostError):
+        return "HostError", str(error)
+    log.error("unexpected:\n%s", places(error))
+    return "InternalError", "Server error; see the log of the local cloud"

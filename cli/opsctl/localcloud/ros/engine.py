@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from opsctl.localcloud.cloud import REGION, ZONES, Cloud
-from opsctl.localcloud.errors import ApiError
+from opsctl.localcloud.errors import ApiError, places
 from opsctl.localcloud.hosts.assistant import Assistant
 from opsctl.localcloud.hosts.fleet import Fleet
 from opsctl.localcloud.models import Stack, StackResource
@@ -104,7 +104,7 @@ class Engine:
         with self.cloud.store.transaction():
             self.cloud.stacks.put(stack)
             self.stack_event(stack)
-        self._spawn(stack.stack_id)
+            self.cloud.store.after(lambda: self._spawn(stack.stack_id))
         return stack
 
     def resume(self) -> None:
@@ -129,20 +129,25 @@ class Engine:
 
     def _work(self, stack_id: str) -> None:
         try:
-            while (stack := self.cloud.stacks[stack_id]).operation:
-                self._step(stack, stack.operation)
+            # Once the last step has ended its operation, whatever comes next has a thread of its own.
+            while self._step(self.cloud.stacks[stack_id]):
+                pass
         except Interrupted:
             log.info("stack %s is left for the next start", stack_id)
-        except Exception:
-            log.exception("stack %s", stack_id)
+        except Exception as error:
+            log.error("stack %s:\n%s", stack_id, places(error))
             stack = self.cloud.stacks[stack_id]
-            action = stack.operation["action"] if stack.operation else "UPDATE"
-            self._end(stack, f"{action}_FAILED", "Server error; see the log of the local cloud")
+            if stack.operation:
+                reason = "Server error; see the log of the local cloud"
+                self._end(stack, f"{stack.operation['action']}_FAILED", reason)
         finally:
-            self._threads.pop(stack_id, None)
+            if self._threads.get(stack_id) is threading.current_thread():
+                del self._threads[stack_id]
 
-    def _step(self, stack: Stack, operation: dict[str, Any]) -> None:
-        """One convergence, then either the end or the rollback as the next operation."""
+    def _step(self, stack: Stack) -> bool:
+        """One convergence, then either the end or the rollback as the next operation; True when there is one."""
+        operation = stack.operation
+        assert operation is not None  # noqa: S101  (a thread works on an operation)
         action = operation["action"]
         nothing = action in ("DELETE", "CREATE_ROLLBACK")
         work = Converge(
@@ -157,12 +162,12 @@ class Engine:
         try:
             work.run()
         except Failed as failure:
-            self._failed(stack, operation, str(failure))
-            return
+            return self._failed(self.cloud.stacks[stack.stack_id], operation, str(failure))
         reason = _WORDS.get(action, f"Stack {action} completed successfully")
         self._end(self.cloud.stacks[stack.stack_id], f"{action}_COMPLETE", reason)
+        return False
 
-    def _failed(self, stack: Stack, operation: dict[str, Any], reason: str) -> None:
+    def _failed(self, stack: Stack, operation: dict[str, Any], reason: str) -> bool:
         action = operation["action"]
         if reason == "timed out":
             reason = f"{action.title()} timed out"
@@ -170,10 +175,13 @@ class Engine:
             self._next(stack, "CREATE_ROLLBACK", reason, stack)
         elif action == "UPDATE":
             before = operation["previous"]
-            self._restore_replaced(stack.stack_id)
-            self._next(stack, "ROLLBACK", reason, replace(stack, **before))
+            with self.cloud.store.transaction():
+                self._restore_replaced(stack.stack_id)
+                self._next(stack, "ROLLBACK", reason, replace(stack, **before))
         else:
             self._end(stack, f"{action}_FAILED", reason)
+            return False
+        return True
 
     def _next(self, failed: Stack, action: str, reason: str, target: Stack) -> None:
         with self.cloud.store.transaction():
@@ -253,6 +261,7 @@ class Engine:
             stack_name=stack.name,
             logical_id=record.logical_id,
             physical_id=record.physical_id,
+            key=record.key,
             tags=stack.tags,
             data=dict(record.data),
             save=save,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from opsctl.localcloud.errors import ApiError
@@ -10,7 +11,9 @@ from opsctl.localcloud.models import Stack, StackResource
 from opsctl.localcloud.resources import TYPES
 from opsctl.localcloud.resources.base import Resource, check
 from opsctl.localcloud.ros.changes import UNKNOWN, decide, unknown
-from opsctl.localcloud.ros.program import Node, Program, references
+from opsctl.localcloud.ros.parameters import MASK
+from opsctl.localcloud.ros.program import Node, Program
+from opsctl.localcloud.ros.veil import Veil
 
 if TYPE_CHECKING:
     from opsctl.localcloud.ros.engine import Engine
@@ -52,7 +55,7 @@ def validate(program: Program) -> None:
         if cls is None:
             text = f"Resources.{name}.Type: resource type {node.type} is not supported by the local cloud."
             raise ApiError("NotSupported", text)
-        resolve(program, node, cls, _Nothing())
+        Veil(program).over(partial(resolve, program, node, cls, _Nothing()))
 
 
 def resolve(program: Program, node: Node, cls: type[Resource], scope: Any) -> dict[str, Any]:
@@ -64,7 +67,7 @@ def resolve(program: Program, node: Node, cls: type[Resource], scope: Any) -> di
         try:
             value = program.resolve(raw, scope, path=here)
         except ApiError:
-            if not references(raw):
+            if not program.reads(raw):
                 raise
             value = UNKNOWN
         found[name] = value
@@ -92,6 +95,7 @@ class Preview:
         self._engine = engine
         self._program = program
         self._tags = tags
+        self._veil = Veil(program)
         self._records = [row for row in engine.records(stack.stack_id) if not row.stale] if stack else []
         self._scope: Any = _Known(engine, stack.stack_id) if stack else _Nothing()
 
@@ -110,7 +114,7 @@ class Preview:
                 self._scope.made.add(node.logical_id)
             elif decision.verdict == "modify":
                 self._scope.changed.add(node.logical_id)
-        shown = {name: _shown(cls, name, value) for name, value in properties.items()}
+        shown = self._veil.value({name: _shown(cls, name, value) for name, value in properties.items()})
         row = _shape(
             node.logical_id, node.type, _ACTIONS[decision.verdict], record.physical_id if record else "", shown
         )
@@ -138,7 +142,7 @@ def _shape(logical: str, kind: str, action: str, physical: str, properties: dict
 
 def _shown(cls: type[Resource], name: str, value: Any) -> Any:
     if cls.properties[name].secret:
-        return "******"
+        return MASK
     return _plain(value)
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from opsctl.localcloud.errors import ApiError
 from opsctl.localcloud.models import Stack, StackResource
-from opsctl.localcloud.ros.parameters import masked
+from opsctl.localcloud.ros.parameters import MASK, masked
 from opsctl.localcloud.ros.program import Program
+from opsctl.localcloud.ros.veil import Veil
 
 if TYPE_CHECKING:
     from opsctl.localcloud.ros.engine import Engine
@@ -71,9 +72,9 @@ def outputs(engine: Engine, stack: Stack) -> list[dict[str, Any]]:
     for name, node in program.outputs.items():
         description = node.description
         try:
-            value = program.resolve_output(node, scope)
+            value = MASK if node.no_echo else program.resolve_output(node, scope)
         except (ApiError, KeyError) as error:
-            value, description = None, f"{error}"
+            value, description = None, Veil(program).text(f"{error}")
         rows.append({"OutputKey": name, "OutputValue": value, "Description": description or "No description given"})
     return rows
 
