@@ -112,7 +112,8 @@ def _show(result: dict[str, Any]) -> RenderableType:
     from rich.text import Text
 
     from opsctl.output import fields, grid
-    from opsctl.runs.show import counts, text
+    from opsctl.runs.result import drawn
+    from opsctl.runs.show import counts
 
     options = [name for name in ("check", "diff") if result["options"].get(name)]
     parts: list[RenderableType] = [
@@ -148,7 +149,7 @@ def _show(result: dict[str, Any]) -> RenderableType:
     if result["hosts"]:
         parts += [Text(""), counts(result["hosts"])]
     if result["result"] is not None:
-        parts += [Text(""), Text("result", style="bold"), Text(text(result["result"]))]
+        parts += [Text(""), Text("result", style="bold"), drawn(result["result"])]
     return Group(*parts)
 
 

@@ -65,7 +65,7 @@ def events(name: Name, cloud: CloudName = None, output: Output = None) -> None:
 def outputs(name: Name, cloud: CloudName = None, output: Output = None) -> None:
     """What a stack tells: addresses, ids, commands."""
     from opsctl.output import emit, fields
-    from opsctl.runs.show import text
+    from opsctl.runs.result import text
 
     state = desk(output=output)
     found = _one(state, cloud, name).get("outputs") or {}
@@ -152,7 +152,7 @@ def _show(stack: dict[str, Any]) -> RenderableType:
     from rich.text import Text
 
     from opsctl.output import fields, grid
-    from opsctl.runs.show import text
+    from opsctl.runs.result import text
 
     parts: list[RenderableType] = [
         fields(

@@ -12,6 +12,7 @@ from opsctl.output import grid
 from opsctl.runs.plain import Plain
 from opsctl.runs.progress import natural
 from opsctl.runs.request import RunRequest
+from opsctl.runs.result import drawn
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -84,7 +85,7 @@ def table(result: dict[str, Any]) -> RenderableType:
 
     parts: list[RenderableType] = [counts(result["hosts"])] if result["hosts"] else []
     if result["result"] is not None:
-        parts += [Text(""), Text(text(result["result"]))]
+        parts += [Text(""), drawn(result["result"])]
     took = f" in {result['seconds']:.1f} s" if result["seconds"] is not None else ""
     parts += [Text(""), Text(f"{result['status']}{took}  run {result['id']}", style="bold")]
     return Group(*parts)
@@ -96,12 +97,3 @@ def counts(hosts: dict[str, dict[str, int]]) -> RenderableType:
     return grid(
         ("host", *names), [[host, *(hosts[host][name] for name in names)] for host in sorted(hosts, key=natural)]
     )
-
-
-def text(value: Any) -> str:
-    """A result of any shape, as people read it."""
-    import yaml
-
-    if isinstance(value, str):
-        return value
-    return str(yaml.safe_dump(value, allow_unicode=True, sort_keys=False, default_flow_style=False)).rstrip()
