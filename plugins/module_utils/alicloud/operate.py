@@ -109,6 +109,8 @@ class Operator:
             return found if self._update(stack_id, wanted, found) else None
         if step == "delete":
             self._stacks.delete(stack_id, options.retain_resources, options.retain_all_resources)
+        elif step == "untag":
+            self._stacks.untag(stack_id, list(records.tags(found)))
         else:
             self._stacks.protect(stack_id, step == "protect")
         return found

@@ -116,7 +116,7 @@ def _unprotected(found: Mapping[str, Any], wanted: Wanted) -> None:
 
 
 def steps(change: Change, wanted: Wanted) -> tuple[str, ...]:
-    """The calls that make the change, in order, of: unprotect, delete, create, update, protect."""
+    """The calls that make the change, in order, of: unprotect, delete, create, untag, update, protect."""
     if not change:
         return ()
     opened = ("unprotect",) if wanted.deletion_protection is False else ()
@@ -126,8 +126,12 @@ def steps(change: Change, wanted: Wanted) -> tuple[str, ...]:
         return ("create",)
     if "status" in change.differs:
         return (*(opened if change.before["deletion_protection"] else ()), "delete", "create")
-    found = []
-    if change.unsure or change.differs & {"template", "parameters", "tags", "resources"}:
+    found, differs = [], set(change.differs)
+    if "tags" in differs and not change.after["tags"]:
+        # an update cannot say that there are none: what it does not name stays
+        differs.remove("tags")
+        found.append("untag")
+    if change.unsure or differs & {"template", "parameters", "tags", "resources"}:
         found.append("update")
     if "deletion_protection" in change.differs:
         found.append("protect" if change.after["deletion_protection"] else "unprotect")

@@ -169,6 +169,10 @@ class Stacks:
             "SetDeletionProtection", StackId=stack_id, DeletionProtection="Enabled" if wanted else "Disabled"
         )
 
+    def untag(self, stack_id: str, keys: Sequence[str]) -> None:
+        """Remove tags."""
+        self._client.ros("UntagResources", ResourceType="stack", ResourceId=[stack_id], TagKey=list(keys))
+
     def _pages(self, action: str, key: str, most: int | None = None, **query: Any) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         page = 1

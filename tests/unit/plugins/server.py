@@ -204,6 +204,11 @@ class Cloud:
         self._stack(q).protected = q["DeletionProtection"] == "Enabled"
         return {}
 
+    def UntagResources(self, q: dict[str, str]) -> dict[str, Any]:  # noqa: N802
+        stack = self.stacks[_list(q, "ResourceId")[0]]
+        stack.tags = {key: value for key, value in stack.tags.items() if key not in _list(q, "TagKey")}
+        return {}
+
     def ListStackResources(self, q: dict[str, str]) -> dict[str, Any]:  # noqa: N802
         stack = self._stack(q)
         return {

@@ -84,6 +84,8 @@ def test_tags_are_added_and_removed_only_when_asked_for(cloud, play):
     play("ros_stack", **GIVEN, tags={"a": "1"})
     assert play("ros_stack", name="cache", tags={"b": 2})["stack"]["tags"] == {"a": "1", "b": "2"}
     assert play("ros_stack", name="cache", tags={"b": 2}, purge_tags=True)["stack"]["tags"] == {"b": "2"}
+    assert play("ros_stack", name="cache", tags={}, purge_tags=True)["stack"]["tags"] == {}
+    assert play("ros_stack", name="cache", tags={}, purge_tags=True)["changed"] is False
 
 
 def test_the_service_decides_about_a_secret_that_cannot_be_compared(cloud, play):
