@@ -151,8 +151,7 @@ virtualenv() {
   (
     flock 9 # two scripts at once must not build it twice
     stamp=$VENV/.stamp-${extra:-main}
-    # An extra brings what the main installation has, too.
-    if [ -x "$VENV/bin/opsctl" ] && cat "$stamp" "$VENV"/.stamp-${extra:-*} 2>/dev/null | grep -qxF "$(_stamp)"; then
+    if [ -x "$VENV/bin/opsctl" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$(_stamp)" ]; then
       note "up to date: $VENV"
       exit 0
     fi
@@ -161,7 +160,7 @@ virtualenv() {
     fi
     quietly "installing opsctl${extra:+ and what its $extra extra needs}" \
       "$VENV/bin/python" -m pip install --no-input --editable "$target"
-    _stamp >"$stamp"
+    _stamp | tee "$VENV/.stamp-main" >"$stamp" # an extra brings what main has, too
     note "$("$VENV/bin/python" --version), $("$VENV/bin/opsctl" --version 2>/dev/null || echo opsctl) in $VENV"
   ) 9>"$OPSCTL_HOME/.setup.lock"
 }
