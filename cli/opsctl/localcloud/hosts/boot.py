@@ -88,6 +88,8 @@ iptables -t nat -C OUTPUT -j OPSCTL 2>/dev/null || iptables -t nat -A OUTPUT -j 
 ip link show vpc0 >/dev/null 2>&1 || {{
   ip link add vpc0 address {boot.mac} type vxlan id {boot.vni} group {group} dev eth0 dstport {VXLAN_PORT}
   ip address add {shlex.quote(boot.private)} dev vpc0
+  # Without link-local addresses: their discovery would be flooded to every host of the cloud.
+  ip link set vpc0 addrgenmode none
   ip link set vpc0 up
 }}
 """

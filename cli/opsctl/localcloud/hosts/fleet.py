@@ -149,7 +149,7 @@ class Fleet:
         wanted = {rule["GroupId"] for rule in rules if rule["GroupId"]}
         normal = {group.security_group_id for group in groups if group.type == "normal"}
         for other in cloud.instances:
-            if other.vpc_id != instance.vpc_id or other.instance_id == instance.instance_id:
+            if other.vpc_id != instance.vpc_id:
                 continue
             for group_id in wanted.intersection(other.security_group_ids):
                 members.setdefault(group_id, []).append(other.private_ip)
