@@ -29,6 +29,7 @@ from opsctl.localcloud.metadata import Metadata
 from opsctl.localcloud.packages import PackageCache
 from opsctl.localcloud.ros.api import RosApi
 from opsctl.localcloud.ros.engine import Engine
+from opsctl.localcloud.ros.tags import TagApi
 from opsctl.localcloud.store import Store
 from opsctl.localcloud.vpc import VpcApi
 
@@ -67,6 +68,7 @@ def run(home: Path) -> int:
     key_id, secret = service.credentials(home)
     actions: dict[tuple[str, str], Handler] = {
         **RosApi(cloud, engine).actions(),
+        **TagApi(cloud).actions(),
         **InstanceApi(cloud, fleet).actions(),
         **CommandApi(cloud, assistant).actions(),
         **VpcApi(cloud).actions(),
