@@ -120,7 +120,7 @@ def test_what_no_rule_lets_in_is_dropped(wanted: list[Rule], own: set[str]) -> N
     text = render(WIRING, wanted, {"sg-a": ["10.0.0.5"]}, own)
     assert _rules_in(text, "SG-IN")[-1] == "-A SG-IN -j DROP"
     assert _rules_in(text, "OPSCTL-IN")[-1] == "-A OPSCTL-IN -i vpc0 -j DROP"
-    blocks = ipaddress.collapse_addresses(map(ipaddress.IPv4Address, own))
+    blocks = ipaddress.collapse_addresses(map(ipaddress.IPv4Network, own))
     peers = [f"-A SG-IN -i vpc0 -s {block} -j ACCEPT" for block in blocks]
     assert _rules_in(text, "SG-IN")[-1 - len(peers) : -1] == peers
 

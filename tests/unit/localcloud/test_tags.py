@@ -28,11 +28,8 @@ def cloud(tmp_path: Path) -> Cloud:
 
 
 def call(cloud: Cloud, action: str, **params: str) -> Any:
-    flat = {
-        "ResourceType": "stack",
-        "ResourceId.1": "id",
-        **{key.replace("_", "."): value for key, value in params.items()},
-    }
+    named = {key.replace("_", "."): value for key, value in params.items()}
+    flat = {"ResourceType": "stack", "ResourceId.1": "id", **named}
     request = Request("ROS", VERSION, action, Params(flat), "", "", "", datetime.now(UTC))
     return TagApi(cloud).actions()[VERSION, action](request)
 

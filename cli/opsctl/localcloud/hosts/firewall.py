@@ -116,7 +116,7 @@ def render(wiring: Wiring, rules: Iterable[Rule], members: Mapping[str, Iterable
 
 def _blocks(addresses: Iterable[str]) -> list[str]:
     """Exactly these addresses in the fewest blocks: a hundred neighbours must not cost each host a hundred rules."""
-    return [str(block) for block in ipaddress.collapse_addresses(map(ipaddress.IPv4Address, addresses))]
+    return [str(block) for block in ipaddress.collapse_addresses(map(ipaddress.IPv4Network, addresses))]
 
 
 def _line(item: Rule, address: str) -> str:
