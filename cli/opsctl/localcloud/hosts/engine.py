@@ -10,13 +10,15 @@ import ipaddress
 import json
 import shlex
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+import requests
+from docker.errors import APIError, DockerException, NotFound
 from docker.types import EndpointConfig, IPAMConfig, IPAMPool
 from docker.utils import kwargs_from_env
 
@@ -27,6 +29,8 @@ CAPABILITIES = ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"]
 RANGES = ("100.80.0.0/12", "198.18.0.0/15", "172.16.0.0/12", "10.192.0.0/10")
 PREFIX = 20
 ATTEMPTS = 20
+# The library lets through what its HTTP client raises when the daemon goes away or does not answer.
+FAULTS = (DockerException, requests.RequestException)
 
 
 class HostError(Exception):
@@ -51,7 +55,7 @@ class Docker:
     def __init__(self, cloud_id: str, home: str) -> None:
         try:
             self._api = docker.APIClient(**kwargs_from_env(), version="auto", timeout=TIMEOUT, max_pool_size=32)
-        except DockerException as error:
+        except FAULTS as error:
             raise HostError(explain(error)) from error
         self.labels = {"opsctl.cloud": cloud_id, "opsctl.home": home}
         self.network = f"opsctl-{cloud_id}"
@@ -72,6 +76,8 @@ class Docker:
                     break
                 except APIError as error:
                     last = str(error.explanation)
+                except FAULTS as error:
+                    raise HostError(explain(error)) from error
             else:
                 raise HostError(f"No free address range for the Docker network {self.network}: {last}")
             found = self._find_network()
@@ -81,35 +87,29 @@ class Docker:
         return pool["Subnet"], pool["Gateway"]
 
     def _find_network(self) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = self._api.inspect_network(self.network)
-        except NotFound:
-            return None
+        found: dict[str, Any] | None = self._find(self._api.inspect_network, self.network)
         return found
 
     def _taken(self) -> list[ipaddress.IPv4Network]:
-        pools = [pool for net in self._api.networks() for pool in (net.get("IPAM") or {}).get("Config") or []]
+        pools = [pool for net in self._call(self._api.networks) for pool in (net.get("IPAM") or {}).get("Config") or []]
         taken = [_network(pool["Subnet"]) for pool in pools if pool.get("Subnet")]
-        shown = subprocess.run(["ip", "-j", "route"], capture_output=True, text=True, timeout=10, check=False)
-        taken += [_network(row["dst"]) for row in json.loads(shown.stdout or "[]") if row.get("dst") != "default"]
+        taken += [_network(row["dst"]) for row in _routes() if row.get("dst") not in (None, "default")]
         return [net for net in taken if net is not None]
 
     # --- hosts ---------------------------------------------------------------------------------------------------
 
-    def ensure(self, spec: HostSpec) -> None:
-        """Make and start the host, or start the one of that name which a broken call left."""
+    def ensure(self, spec: HostSpec) -> bool:
+        """Make and start the host, or start the one of that name which a broken call left; whether it was made."""
         state = self.state(spec.name)
         if state == "running":
-            return
-        try:
-            if state == "created":
-                self._api.remove_container(spec.name, force=True, v=True)
-                state = None
-            if state is None:
-                self._create(spec)
-            self._api.start(spec.name)
-        except DockerException as error:
-            raise HostError(explain(error)) from error
+            return False
+        if state == "created":  # perhaps without its files
+            self.remove(spec.name)
+            state = None
+        if state is None:
+            self._call(self._create, spec)
+        self.start(spec.name)
+        return state is None
 
     def _create(self, spec: HostSpec) -> None:
         tmpfs = {"/run": "exec,mode=755", "/run/lock": "", "/tmp": "exec,mode=1777"}  # noqa: S108
@@ -147,22 +147,22 @@ class Docker:
 
     def remove(self, name: str) -> None:
         """Gone afterwards, whether or not it was there."""
-        try:
-            self._api.remove_container(name, force=True, v=True)
-        except NotFound:
-            return
-        except APIError as error:
-            if "already in progress" not in str(error.explanation):
-                raise HostError(explain(error)) from error
+        end = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                self._api.remove_container(name, force=True, v=True)
+            except NotFound:
+                return
+            except FAULTS as error:
+                busy = "already in progress" in str(getattr(error, "explanation", ""))
+                if not busy or time.monotonic() > end:
+                    raise HostError(explain(error)) from error
+                time.sleep(0.1)
 
     def state(self, name: str) -> str | None:
         """``running``, ``exited``, ``created`` ... or None when there is no such host."""
-        try:
-            return str(self._api.inspect_container(name)["State"]["Status"])
-        except NotFound:
-            return None
-        except DockerException as error:
-            raise HostError(explain(error)) from error
+        found = self._find(self._api.inspect_container, name)
+        return str(found["State"]["Status"]) if found else None
 
     def put(self, name: str, files: bytes) -> None:
         self._call(self._api.put_archive, name, "/", files)
@@ -173,31 +173,22 @@ class Docker:
             made = self._api.exec_create(name, argv)
             output = self._api.exec_start(made["Id"])
             code = self._api.exec_inspect(made["Id"])["ExitCode"]
-        except DockerException as error:
+        except FAULTS as error:
             raise HostError(f"{shlex.join(argv[:2])} on {name}: {explain(error)}") from error
         return int(code if code is not None else -1), bytes(output or b"").decode(errors="replace")
 
     def hosts(self) -> list[str]:
         wanted = {"label": f"opsctl.cloud={self.labels['opsctl.cloud']}"}
         rows = self._call(self._api.containers, all=True, filters=wanted)
-        return [row["Names"][0].lstrip("/") for row in rows]
+        return [(row.get("Names") or [row["Id"]])[0].lstrip("/") for row in rows]
 
     def remove_network(self) -> None:
-        try:
-            self._api.remove_network(self.network)
-        except NotFound:
-            return
-        except APIError as error:
-            raise HostError(explain(error)) from error
+        self._find(self._api.remove_network, self.network)
 
     # --- images --------------------------------------------------------------------------------------------------
 
     def has_image(self, name: str) -> bool:
-        try:
-            self._api.inspect_image(name)  # type: ignore[no-untyped-call]
-        except ImageNotFound:
-            return False
-        return True
+        return self._find(self._api.inspect_image, name) is not None
 
     def pull(self, name: str) -> None:
         self._call(self._api.pull, name)
@@ -208,7 +199,8 @@ class Docker:
         self._call(self._api.import_image_from_file, tar, repository=repository, tag=tag, changes=changes)
 
     def remove_images(self) -> None:
-        for image in self._api.images(filters={"label": f"opsctl.cloud={self.labels['opsctl.cloud']}"}):
+        wanted = {"label": f"opsctl.cloud={self.labels['opsctl.cloud']}"}
+        for image in self._call(self._api.images, filters=wanted):
             self._call(self._api.remove_image, image["Id"], force=True)
 
     def version(self) -> str:
@@ -217,7 +209,16 @@ class Docker:
     def _call(self, function: Any, *args: Any, **options: Any) -> Any:
         try:
             return function(*args, **options)
-        except DockerException as error:
+        except FAULTS as error:
+            raise HostError(explain(error)) from error
+
+    def _find(self, function: Any, name: str) -> Any:
+        """What a call answers, or None where there is no such thing."""
+        try:
+            return function(name)
+        except NotFound:
+            return None
+        except FAULTS as error:
             raise HostError(explain(error)) from error
 
 
@@ -231,9 +232,21 @@ def explain(error: Exception) -> str:
         return "No Docker daemon answers: install Docker Engine (Debian: apt-get install docker.io) and start it."
     if "connection refused" in low or "connection aborted" in low:
         return "The Docker daemon is not running: start it (systemctl start docker)."
+    if "timed out" in low:
+        return f"The Docker daemon did not answer within {TIMEOUT} s."
     if "no space left" in low:
         return f"The disk that Docker uses is full: {text}"
     return text
+
+
+def _routes() -> list[dict[str, Any]]:
+    """Where this machine already goes; nothing where it has no iproute2."""
+    try:
+        shown = subprocess.run(["ip", "-j", "route"], capture_output=True, text=True, timeout=10, check=False)
+        found: list[dict[str, Any]] = json.loads(shown.stdout or "[]")
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return []
+    return found
 
 
 def _network(text: str) -> ipaddress.IPv4Network | None:
