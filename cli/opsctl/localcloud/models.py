@@ -141,7 +141,10 @@ class KeyPair:
 
 @dataclass(frozen=True)
 class Instance:
-    """A host. ``status`` is the one wanted or in transition; ``address`` is its address on the Docker network."""
+    """A host. ``status`` is the one wanted or in transition; ``address`` is its address on the Docker network.
+
+    ``power``: what was promised and is not done yet: start, stop or reboot, with an exclamation mark when forced.
+    """
 
     kind: ClassVar[str] = "instance"
     instance_id: str
@@ -166,7 +169,7 @@ class Instance:
     bandwidth_out: int = 0
     serial_number: str = ""
     http_tokens: str = "optional"
-    host_key: str = ""
+    power: str = ""
     password_set: bool = False
     tags: Tags = field(default_factory=dict)
 

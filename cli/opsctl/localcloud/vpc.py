@@ -8,12 +8,11 @@ from typing import Any
 
 from opsctl.localcloud.cloud import REGION, Cloud, iso
 from opsctl.localcloud.gateway.app import Request
+from opsctl.localcloud.hosts.fleet import RESERVED
 from opsctl.localcloud.models import Tags, Vpc, VSwitch
 from opsctl.localcloud.paging import page, tagged
 
 VERSION = "2016-04-28"
-RESERVED = 4
-"""Addresses of a VSwitch that hosts never get: network, broadcast and the first usable ones."""
 
 
 class VpcApi:
@@ -74,7 +73,7 @@ class VpcApi:
             "ZoneId": row.zone_id,
             "CidrBlock": row.cidr,
             "Status": "Available",
-            "AvailableIpAddressCount": ipaddress.ip_network(row.cidr).num_addresses - RESERVED - used,
+            "AvailableIpAddressCount": ipaddress.ip_network(row.cidr).num_addresses - 1 - RESERVED - used,
             "CreationTime": iso(row.create_time),
             "Description": row.description,
             "IsDefault": False,

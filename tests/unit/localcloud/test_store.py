@@ -40,12 +40,10 @@ def path(tmp_path: Path) -> Path:
 def failing(store: Store, error: Exception | None = None) -> Iterator[None]:
     """A transaction that fails when all else in it is done."""
     wanted = error or KeyError("at the end")
-    try:
-        with store.transaction():
-            yield
-            raise wanted
-    except type(wanted) as caught:
-        assert caught is wanted
+    with pytest.raises(type(wanted)) as caught, store.transaction():  # noqa: PT012
+        yield
+        raise wanted
+    assert caught.value is wanted
 
 
 def reread(path: Path) -> dict[str, Thing]:

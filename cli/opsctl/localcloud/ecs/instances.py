@@ -12,7 +12,6 @@ from opsctl.localcloud.cloud import REGION, ZONES, Cloud, minute
 from opsctl.localcloud.errors import ApiError, invalid_parameter
 from opsctl.localcloud.gateway.app import Request
 from opsctl.localcloud.gateway.params import Params
-from opsctl.localcloud.hosts.engine import HostError
 from opsctl.localcloud.hosts.fleet import Fleet
 from opsctl.localcloud.ids import interface_id, mac
 from opsctl.localcloud.models import Instance
@@ -146,31 +145,16 @@ class InstanceApi:
     # --- power ---------------------------------------------------------------------------------------------------
 
     def _start(self, row: Instance, params: Params) -> str:
-        self._later(self._fleet.start, row)
+        self._fleet.begin(row, "start")
         return "Starting"
 
     def _stop(self, row: Instance, params: Params) -> str:
-        force = params.boolean("ForceStop")
-        self._later(lambda each: self._fleet.stop(each, force=force), row)
+        self._fleet.begin(row, "stop", force=params.boolean("ForceStop"))
         return "Stopping"
 
     def _reboot(self, row: Instance, params: Params) -> str:
-        force = params.boolean("ForceStop") or params.boolean("ForceReboot")
-        self._later(lambda each: self._fleet.reboot(each, force=force), row)
+        self._fleet.begin(row, "reboot", force=params.boolean("ForceStop") or params.boolean("ForceReboot"))
         return "Stopping"
-
-    def _later(self, work: Callable[[Instance], None], row: Instance) -> None:
-        """The API answers at once; the transition is visible before it does."""
-        self._fleet.mark(row.instance_id, "Starting" if row.status == "Stopped" else "Stopping")
-
-        def attempt() -> None:
-            try:
-                work(row)
-            except HostError:
-                self._fleet.observe(row.instance_id)
-                raise
-
-        self._fleet.background(attempt)
 
     def _one(self, request: Request, needed: str, act: Callable[[Instance, Params], str]) -> Answer:
         row = self._instance(request.params.required("InstanceId"))

@@ -6,6 +6,7 @@ result waits in a file on the host and :meth:`Assistant.resume` asks for it agai
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -13,18 +14,20 @@ from dataclasses import replace
 from typing import Any
 
 from opsctl.localcloud.cloud import Cloud, iso
-from opsctl.localcloud.hosts.boot import LIBRARY, STATE, pack
+from opsctl.localcloud.errors import places
+from opsctl.localcloud.hosts.boot import LIBRARY, QUOTA, STATE, pack
 from opsctl.localcloud.hosts.engine import HostError
 from opsctl.localcloud.hosts.fleet import container
 from opsctl.localcloud.models import Command, Instance
 
+log = logging.getLogger(__name__)
 OPEN = ("Pending", "Running")
 _SLICE = 20
-_QUOTA = 24000
 _NAME = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
 _REFUSALS = {
     "AccountNotExists": "the username for this command does not exist on the instance.",
     "DirectoryNotExists": "the working directory for this command does not exist on the instance.",
+    "ClientNotRunning": "the aliyun service is not running on the instance",
 }
 
 
@@ -80,6 +83,10 @@ class Assistant:
             self._finish(command, instance_id, "Failed", error=reason if reason in _REFUSALS else "", info=info)
         except HostError as error:
             self._finish(command, instance_id, "Error", error="ClientNotResponse", info=str(error))
+        except Exception as error:
+            log.error("command %s:\n%s", command.invoke_id, places(error))
+            info = "Server error; see the log of the local cloud"
+            self._finish(command, instance_id, "Error", error="ExecutionException", info=info)
 
     def _deliver(self, command: Command, instance: Instance) -> None:
         docker, name, folder = self._cloud.docker, container(instance), f"{STATE}/assist"
@@ -95,20 +102,32 @@ class Assistant:
         self._update(command, instance.instance_id, self._result("Running", start=self._stamp()))
 
     def _poll(self, command: Command, instance: Instance) -> None:
+        """Ask until there is a result; a host that is down or a daemon that restarts may answer later."""
         end = time.monotonic() + command.timeout + 60
         argv = [f"{LIBRARY}/assist", "wait", command.invoke_id, str(_SLICE)]
         while time.monotonic() < end:
-            _, output = self._cloud.docker.run(container(instance), argv)
+            current = self._cloud.instances.get(instance.instance_id)
+            if current is None or current.status == "Stopped":
+                break
+            try:
+                code, output = self._cloud.docker.run(container(instance), argv)
+            except HostError:
+                code, output = -1, ""
             begin, finish, outcome, size, text = [*output.split("\n", 4), "", "", "", "", ""][:5]
             result, _, status = outcome.partition(" ")
-            if result != "running":
+            if code or not result:
+                time.sleep(1)
+            elif result == "interrupted":
+                break
+            elif result != "running":
                 self._close(command, instance.instance_id, begin, finish, result, status, int(size or 0), text)
                 return
-        self._finish(command, instance.instance_id, "Error", error="ClientNotResponse", info="no result came back")
+        info = "the command was interrupted: the instance went down, or gave no result in time."
+        self._finish(command, instance.instance_id, "Error", error="ExecutionInterrupted", info=info)
 
     def _close(self, command: Command, instance_id: str, begin: str, finish: str, *outcome: Any) -> None:
         result, status, size, text = outcome
-        dropped = max(0, size - len(text.encode()))
+        dropped = max(0, size - QUOTA)
         common = {"start": begin, "finish": finish, "output": text, "dropped": dropped}
         if result == "timeout":
             info = "the command execution has timed out."

@@ -11,6 +11,8 @@ from opsctl.localcloud.hosts.firewall import VXLAN_PORT, Wiring, render_nat
 
 LIBRARY = "/usr/local/lib/opsctl"
 STATE = "/var/lib/opsctl"
+QUOTA = 24000
+"""Bytes of a command's output that are kept: the last ones."""
 
 
 @dataclass(frozen=True)
@@ -33,28 +35,35 @@ def files(boot: Boot, wiring: Wiring) -> bytes:
     """A tar for ``/``: everything root-owned, secrets 0600."""
     content = {
         f"{LIBRARY}/network": (0o755, _network(boot)),
+        f"{LIBRARY}/password": (0o755, _PASSWORD),
         f"{LIBRARY}/first-boot": (0o755, _FIRST_BOOT),
         f"{LIBRARY}/assist": (0o755, _ASSIST),
         f"{STATE}/filter.rules": (0o600, boot.filter),
         f"{STATE}/nat.rules": (0o600, render_nat(wiring)),
         "/etc/ssh/ssh_host_ed25519_key": (0o600, boot.host_key),
-        "/etc/ssh/sshd_config.d/opsctl.conf": (0o644, _sshd(bool(boot.password))),
-        "/etc/systemd/system/opsctl-network.service": (0o644, _UNIT_NETWORK),
-        "/etc/systemd/system/opsctl-first-boot.service": (0o644, _UNIT_FIRST_BOOT),
+        **{f"/etc/systemd/system/opsctl-{name}.service": (0o644, text) for name, text in _UNITS.items()},
+        **access(boot.password, boot.public_key),
     }
-    if boot.public_key:
-        content["/root/.ssh/authorized_keys"] = (0o600, boot.public_key.strip() + "\n")
-    if boot.password:
-        content[f"{STATE}/password"] = (0o600, f"root:{boot.password}\n")
     if boot.user_data:
         content[f"{STATE}/user-data"] = (0o700, boot.user_data)
     if boot.apt_proxy:
         content["/etc/apt/apt.conf.d/90opsctl-cache"] = (0o644, f'Acquire::http::Proxy "{boot.apt_proxy}";\n')
+    units = "/etc/systemd/system"
     links = {
-        f"/etc/systemd/system/multi-user.target.wants/{unit}": f"/etc/systemd/system/{unit}"
-        for unit in ("opsctl-network.service", "opsctl-first-boot.service")
+        f"{units}/multi-user.target.wants/opsctl-{name}.service": f"{units}/opsctl-{name}.service" for name in _UNITS
     }
     return pack(content, links)
+
+
+def access(password: str, public_key: str) -> dict[str, tuple[int, str]]:
+    """Who may log in as root: files for :func:`pack`, before the first boot and again when it changes."""
+    content = {
+        "/etc/ssh/sshd_config.d/opsctl.conf": (0o644, _sshd(bool(password))),
+        "/root/.ssh/authorized_keys": (0o600, f"{public_key.strip()}\n" if public_key else ""),
+    }
+    if password:
+        content[f"{STATE}/password"] = (0o600, f"root:{password}\n")
+    return content
 
 
 def pack(content: dict[str, tuple[int, str]], links: dict[str, str] | None = None) -> bytes:
@@ -82,6 +91,10 @@ def _network(boot: Boot) -> str:
     return f"""#!/bin/sh
 # Joins this host to its VPC: a vxlan interface that carries the private address, and the security groups' filter.
 set -eu
+# Its own name means the private address, as on any instance; Docker would have its own address there.
+name=$(hostname)
+others=$(awk -v name="$name" '$2 != name' /etc/hosts)
+printf '%s\n%s\t%s\n' "$others" {boot.private.partition("/")[0]} "$name" > /etc/hosts
 iptables-restore --noflush < {STATE}/filter.rules
 iptables-restore --noflush < {STATE}/nat.rules
 iptables -t nat -C OUTPUT -j OPSCTL 2>/dev/null || iptables -t nat -A OUTPUT -j OPSCTL
@@ -107,7 +120,8 @@ def _sshd(password: bool) -> str:
     )
 
 
-_UNIT_NETWORK = f"""[Unit]
+_UNITS: dict[str, str] = {}
+_UNITS["network"] = f"""[Unit]
 Description=Join the VPC of the local cloud
 DefaultDependencies=no
 After=local-fs.target systemd-remount-fs.service
@@ -122,8 +136,23 @@ ExecStart={LIBRARY}/network
 WantedBy=multi-user.target
 """
 
-_UNIT_FIRST_BOOT = f"""[Unit]
-Description=First boot of an instance of the local cloud: password and user data
+_UNITS["password"] = f"""[Unit]
+Description=Set the password that the local cloud was given for this instance
+DefaultDependencies=no
+After=local-fs.target systemd-remount-fs.service
+Before=ssh.service
+ConditionPathExists={STATE}/password
+
+[Service]
+Type=oneshot
+ExecStart={LIBRARY}/password
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+_UNITS["first-boot"] = f"""[Unit]
+Description=First boot of an instance of the local cloud: user data
 After=opsctl-network.service ssh.service
 ConditionPathExists=!{STATE}/booted
 
@@ -139,16 +168,17 @@ StandardError=inherit
 WantedBy=multi-user.target
 """
 
+_PASSWORD = f"""#!/bin/sh
+# Runs before sshd at boot, and again when the password changes. Nobody else ever reads the file.
+set -eu
+chpasswd < {STATE}/password
+rm -f {STATE}/password
+"""
+
 _FIRST_BOOT = f"""#!/bin/sh
-# Runs once. The password file is gone before anything else of this host can read it.
+# Runs once.
 set -u
-umask 077
-if [ -e {STATE}/password ]; then
-  chpasswd < {STATE}/password
-  rm -f {STATE}/password
-fi
 touch {STATE}/booted
-umask 022
 if [ -e {STATE}/user-data ]; then
   cd /root && HOME=/root {STATE}/user-data
 fi
@@ -165,7 +195,11 @@ id=$2
 case $1 in
 start)
   timeout=$3 user=$4 cwd=$5
-  until [ -S /run/systemd/private ]; do sleep 0.1; done
+  left=600
+  until [ -S /run/systemd/private ]; do
+    [ $left -gt 0 ] || {{ echo ClientNotRunning; exit 3; }}
+    sleep 0.1; left=$((left - 1))
+  done
   id -u "$user" >/dev/null 2>&1 || {{ echo AccountNotExists; exit 3; }}
   home=$(getent passwd "$user" | cut -d: -f6)
   [ -n "$cwd" ] || cwd=$home
@@ -177,7 +211,7 @@ start)
   exec systemd-run --quiet --no-block --collect --unit="opsctl-$id" --property=Type=exec \\
     --property=RuntimeMaxSec="$timeout" --property=User="$user" --property=WorkingDirectory="$cwd" \\
     --property=StandardOutput=append:"$dir/$id.out" --property=StandardError=inherit --property=StandardInput=null \\
-    --property=KillMode=control-group --setenv=HOME="$home" \\
+    --property=KillMode=control-group --property=KillSignal=SIGKILL --setenv=HOME="$home" \\
     --property=ExecStopPost="+{LIBRARY}/assist done $id" /bin/sh -c "$dir/$id.sh"
   ;;
 done)
@@ -189,10 +223,12 @@ done)
 wait)
   left=$(($3 * 20))
   while [ ! -e "$dir/$id.rc" ] && [ $left -gt 0 ]; do sleep 0.05; left=$((left - 1)); done
+  state=running
+  [ -e "$dir/$id.rc" ] || [ "$(systemctl is-active "opsctl-$id")" != inactive ] || state=interrupted
   cat "$dir/$id.begin" 2>/dev/null || echo -
-  if [ -e "$dir/$id.rc" ]; then cat "$dir/$id.end" "$dir/$id.rc"; else printf -- '-\\nrunning -\\n'; fi
+  if [ -e "$dir/$id.rc" ]; then cat "$dir/$id.end" "$dir/$id.rc"; else printf -- '-\\n%s -\\n' $state; fi
   stat -c %s "$dir/$id.out" 2>/dev/null || echo 0
-  tail -c 24000 "$dir/$id.out" 2>/dev/null || true
+  tail -c {QUOTA} "$dir/$id.out" 2>/dev/null || true
   ;;
 stop)
   systemctl stop "opsctl-$id" >/dev/null 2>&1

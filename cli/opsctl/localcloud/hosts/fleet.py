@@ -6,22 +6,25 @@ import ipaddress
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from opsctl.localcloud.cloud import Cloud
 from opsctl.localcloud.errors import ApiError
-from opsctl.localcloud.hosts.boot import STATE, Boot, files, pack
+from opsctl.localcloud.hosts.boot import LIBRARY, STATE, Boot, access, files, pack
 from opsctl.localcloud.hosts.engine import HostError, HostSpec
 from opsctl.localcloud.hosts.firewall import render
 from opsctl.localcloud.ids import mac
 from opsctl.localcloud.models import Instance
 
 PARALLEL = 8
+RESERVED = 3
+"""Addresses at the end of every VSwitch that the cloud keeps for itself, besides the first one."""
 log = logging.getLogger(__name__)
 
 
@@ -42,13 +45,12 @@ class Fleet:
         with cloud.store.transaction():
             vswitch = cloud.vswitches[instance.vswitch_id]
             taken = {row.private_ip for row in cloud.instances if row.vpc_id == instance.vpc_id}
-            private = instance.private_ip or _first_free(vswitch.cidr, taken, skip=3)
-            if private in taken:
-                raise ApiError("InvalidPrivateIpAddress.Duplicated", f"Private address {private} is in use.")
-            if ipaddress.ip_address(private) not in ipaddress.ip_network(vswitch.cidr):
-                raise ApiError("InvalidPrivateIpAddress", f"Private address {private} is outside {vswitch.cidr}.")
+            if instance.private_ip:
+                private = _asked(instance.private_ip, vswitch.cidr, taken)
+            else:
+                private = _first_free(vswitch.cidr, taken, skip=3, last=RESERVED)
             used = {row.address for row in cloud.instances}
-            address = _first_free(cloud.wiring.subnet, used, skip=9)
+            address = _first_free(cloud.wiring.subnet, used, skip=9, last=1)
             return cloud.instances.put(replace(instance, private_ip=private, address=address))
 
     # --- life ----------------------------------------------------------------------------------------------------
@@ -58,21 +60,19 @@ class Fleet:
         cloud = self._cloud
         vpc = cloud.vpcs[instance.vpc_id]
         pair = cloud.key_pairs.get(instance.key_pair_name) if instance.key_pair_name else None
-        private_key, public_key = _host_key()
         boot = Boot(
             hostname=instance.host_name,
             private=f"{instance.private_ip}/{vpc.cidr.rsplit('/', 1)[1]}",
             mac=mac(instance.instance_id),
             vni=vpc.vni,
             filter=self._filter(instance),
-            host_key=private_key,
+            host_key=_host_key(),
             public_key=pair.public_key if pair else "",
             password=password,
             user_data=instance.user_data,
             apt_proxy=f"http://{cloud.wiring.gateway}:{cloud.wiring.port}" if cloud.options.apt_cache else "",
         )
-        self._applied[instance.instance_id] = boot.filter
-        cloud.docker.ensure(
+        made = cloud.docker.ensure(
             HostSpec(
                 name=container(instance),
                 hostname=instance.host_name,
@@ -82,53 +82,9 @@ class Fleet:
                 labels={"opsctl.instance": instance.instance_id, "opsctl.name": instance.name},
             )
         )
-        now = cloud.timestamp()
-        return cloud.instances.put(replace(instance, status="Running", start_time=now, host_key=public_key))
-
-    def start(self, instance: Instance) -> None:
-        self._cloud.docker.start(container(instance))
-        self.mark(instance.instance_id, "Running")
-        # Members may have come and gone while it slept; its boot unit has loaded the filter of before.
-        self.refresh(instance.security_group_ids)
-
-    def stop(self, instance: Instance, *, force: bool) -> None:
-        self._cloud.docker.stop(container(instance), force=force)
-        self.mark(instance.instance_id, "Stopped")
-
-    def reboot(self, instance: Instance, *, force: bool) -> None:
-        self._cloud.docker.restart(container(instance), force=force)
-        self.mark(instance.instance_id, "Running")
-
-    def mark(self, instance_id: str, status: str) -> None:
-        """Write a status down."""
-        rows = self._cloud.instances
-        with self._cloud.store.transaction():
-            current = rows.get(instance_id)
-            if current is not None:
-                started = self._cloud.timestamp() if status == "Running" else current.start_time
-                rows.put(replace(current, status=status, start_time=started))
-
-    def observe(self, instance_id: str) -> None:
-        """Set a status by what Docker says."""
-        instance = self._cloud.instances.get(instance_id)
-        if instance is not None:
-            running = self._cloud.docker.state(container(instance)) == "running"
-            self.mark(instance_id, "Running" if running else "Stopped")
-
-    def resume(self) -> None:
-        """After a restart: power transitions that were under way, and hosts that changed meanwhile."""
-        for instance in self._cloud.instances:
-            if instance.status != "Pending":
-                self.observe(instance.instance_id)
-
-    def background(self, work: Callable[[], None]) -> None:
-        def guarded() -> None:
-            try:
-                work()
-            except HostError as error:
-                log.error("%s", error)
-
-        threading.Thread(target=guarded, daemon=True).start()
+        if made:  # one that was there already has the filter of then
+            self._applied[instance.instance_id] = boot.filter
+        return cloud.instances.put(replace(instance, status="Running", start_time=cloud.timestamp()))
 
     def remove(self, instance_id: str) -> None:
         instance = self._cloud.instances.get(instance_id)
@@ -137,6 +93,84 @@ class Fleet:
         self._cloud.docker.remove(container(instance))
         self._cloud.instances.delete(instance_id)
         self._applied.pop(instance_id, None)
+
+    def admit(self, instance: Instance, password: str, public_key: str) -> None:
+        """Change who may log in to a host; where it sleeps, it wakes up with that."""
+        docker, name = self._cloud.docker, container(instance)
+        docker.put(name, pack(access(password, public_key)))
+        if docker.state(name) == "running":
+            script = f"[ ! -e {STATE}/password ] || {LIBRARY}/password; systemctl reload-or-restart ssh"
+            code, output = docker.run(name, ["sh", "-ec", script])
+            if code:
+                raise HostError(f"The login of {instance.instance_id} could not be changed: {output.strip()}")
+
+    # --- power ---------------------------------------------------------------------------------------------------
+
+    def begin(self, instance: Instance, power: str, *, force: bool = False) -> None:
+        """``start``, ``stop`` or ``reboot``: written down and visible at once, done in the background."""
+        status = "Starting" if power == "start" else "Stopping"
+        self._mark(instance.instance_id, status, power=f"{power}!" if force else power)
+        threading.Thread(target=self._settle, args=([instance.instance_id],), daemon=True).start()
+
+    def resume(self) -> None:
+        """After a restart: what was promised is done, and what ran runs again."""
+        self._settle([row.instance_id for row in self._cloud.instances if row.status != "Pending"])
+
+    def _settle(self, instance_ids: list[str]) -> None:
+        """Make hosts what their records promise; where that fails, the record follows what Docker says."""
+        up = [group for groups in self.pool.map(self._power, instance_ids) for group in groups]
+        try:
+            # Members may have come and gone meanwhile; the boot unit has loaded the filter of before.
+            self.refresh(up)
+        except HostError as error:
+            log.error("%s", error)
+
+    def _power(self, instance_id: str) -> list[str]:
+        """Its security groups, when it has come up."""
+        instance = self._cloud.instances.get(instance_id)
+        if instance is None:
+            return []
+        docker, name, force = self._cloud.docker, container(instance), instance.power.endswith("!")
+        try:
+            match instance.power.rstrip("!"):
+                case "stop":
+                    docker.stop(name, force=force)
+                    self._mark(instance_id, "Stopped")
+                    return []
+                case "reboot":
+                    docker.restart(name, force=force)
+                case "start":
+                    docker.start(name)
+                case _ if instance.status == "Running" and docker.state(name) == "exited":
+                    docker.start(name)
+                case _:
+                    self._observe(instance)
+                    return []
+        except HostError as error:
+            log.error("%s of %s: %s", instance.power or "look", instance_id, error)
+            self._observe(instance)
+            return []
+        self._mark(instance_id, "Running")
+        return instance.security_group_ids
+
+    def _mark(self, instance_id: str, status: str, power: str = "") -> None:
+        rows = self._cloud.instances
+        with self._cloud.store.transaction():
+            current = rows.get(instance_id)
+            if current is not None:
+                started = self._cloud.timestamp() if status == "Running" else current.start_time
+                rows.put(replace(current, status=status, start_time=started, power=power))
+
+    def _observe(self, instance: Instance) -> None:
+        """Set a status by what Docker says."""
+        try:
+            running = self._cloud.docker.state(container(instance)) == "running"
+        except HostError as error:
+            log.error("%s", error)
+            return
+        status = "Running" if running else "Stopped"
+        if status != instance.status:
+            self._mark(instance.instance_id, status)
 
     # --- security groups -----------------------------------------------------------------------------------------
 
@@ -158,17 +192,13 @@ class Fleet:
         return render(cloud.wiring, rules, members, own)
 
     def refresh(self, group_ids: Iterable[str]) -> None:
-        """Bring the filters of all running hosts that these groups touch up to date, in parallel."""
-        touched = set(group_ids)
-        groups = [
-            group
-            for group in self._cloud.groups
-            if group.security_group_id in touched
-            or any(rule["GroupId"] in touched for added in group.rules.values() for rule in added)
-        ]
-        ids = {group.security_group_id for group in groups}
-        hosts = [row for row in self._cloud.instances if ids.intersection(row.security_group_ids)]
-        running = [row for row in hosts if row.status == "Running"]
+        """Bring the filters of all running hosts in the VPCs of these groups up to date, in parallel.
+
+        All of a VPC: an address that a removed host left may still be let in somewhere, and be another's by now.
+        """
+        groups = [group for group in map(self._cloud.groups.get, group_ids) if group]
+        vpcs = {group.vpc_id for group in groups}
+        running = [row for row in self._cloud.instances if row.vpc_id in vpcs and row.status == "Running"]
         list(self.pool.map(self._apply, running))
 
     def _apply(self, instance: Instance) -> None:
@@ -177,8 +207,14 @@ class Fleet:
             text = self._filter(instance)
             if self._applied.get(instance.instance_id) == text:
                 return
-            docker.put(name, pack({f"{STATE}/filter.rules": (0o600, text)}))
-            code, output = docker.run(name, ["iptables-restore", "--noflush", f"{STATE}/filter.rules"])
+            try:
+                docker.put(name, pack({f"{STATE}/filter.rules": (0o600, text)}))
+                code, output = docker.run(name, ["iptables-restore", "--noflush", f"{STATE}/filter.rules"])
+            except HostError:
+                if docker.state(name) == "running":
+                    raise
+                self._observe(instance)  # a host that broke down holds up nobody else
+                return
             if code:
                 raise HostError(f"Security groups of {instance.instance_id} could not be applied: {output.strip()}")
             self._applied[instance.instance_id] = text
@@ -189,18 +225,30 @@ def container(instance: Instance) -> str:
     return f"opsctl-{instance.instance_id}"
 
 
-def _first_free(cidr: str, taken: set[str], skip: int) -> str:
-    network = ipaddress.ip_network(cidr)
-    last = network.broadcast_address
-    for number in range(int(network.network_address) + 1 + skip, int(last) - 1):
-        text = str(ipaddress.ip_address(number))
+def _asked(text: str, cidr: str, taken: set[str]) -> str:
+    network = ipaddress.IPv4Network(cidr)
+    try:
+        address = ipaddress.IPv4Address(text)
+    except ValueError:
+        raise ApiError("InvalidPrivateIpAddress.Malformed", f"Private address {text} is not an address.") from None
+    if not network.network_address < address <= network.broadcast_address - RESERVED:
+        raise ApiError("InvalidPrivateIpAddress", f"Private address {text} is outside {cidr}, or reserved in it.")
+    if text in taken:
+        raise ApiError("InvalidPrivateIpAddress.Duplicated", f"Private address {text} is in use.")
+    return str(address)
+
+
+def _first_free(cidr: str, taken: set[str], *, skip: int, last: int) -> str:
+    """The first address that nobody has; the ``skip`` first only when no other is left, the ``last`` ones never."""
+    network = ipaddress.IPv4Network(cidr)
+    begin, end = int(network.network_address) + 1, int(network.broadcast_address) + 1 - last
+    for number in chain(range(begin + skip, end), range(begin, min(begin + skip, end))):
+        text = str(ipaddress.IPv4Address(number))
         if text not in taken:
             return text
     raise ApiError("QuotaExceeded.PrivateIpAddress", f"No free address left in {cidr}.")
 
 
-def _host_key() -> tuple[str, str]:
+def _host_key() -> str:
     key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-    return private.decode(), public.decode()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()

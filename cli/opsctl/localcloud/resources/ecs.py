@@ -20,7 +20,7 @@ from opsctl.localcloud.resources.base import (
     tags_of,
     text,
 )
-from opsctl.localcloud.resources.instances import launch, retag
+from opsctl.localcloud.resources.instances import launch, reset, retag
 
 # Accepted as asked and kept in the record, without effect on a container.
 _NEUTRAL = (
@@ -109,6 +109,7 @@ class InstanceType(Resource):
         launch(context, properties, [context.physical_id])
 
     def update(self, context: Context, old: Properties, new: Properties) -> None:
+        reset(context, old, new, context.physical_id)
         retag(context, new, [context.physical_id])
 
     def delete(self, context: Context) -> None:
@@ -152,10 +153,6 @@ class InstanceGroup(Resource):
     attributes = frozenset({"InstanceIds", "PrivateIps", "PublicIps", "HostNames", "ZoneIds", "InnerIps"})
 
     def create(self, context: Context, properties: Properties) -> None:
-        if properties.get("UpdatePolicy") == "ForAllInstances":
-            raise ResourceError("UpdatePolicy ForAllInstances is not supported by the local cloud.", "NotSupported")
-        if properties.get("PrivateIpAddress") and properties["MaxAmount"] != 1:
-            raise ResourceError("PrivateIpAddress needs MaxAmount 1.", "InvalidParam.Amount")
         self._resize(context, properties)
 
     def update(self, context: Context, old: Properties, new: Properties) -> None:
@@ -164,6 +161,10 @@ class InstanceGroup(Resource):
 
     def _resize(self, context: Context, properties: Properties) -> None:
         wanted = int(properties["MaxAmount"])
+        if properties.get("UpdatePolicy") == "ForAllInstances":
+            raise ResourceError("UpdatePolicy ForAllInstances is not supported by the local cloud.", "NotSupported")
+        if properties.get("PrivateIpAddress") and wanted > 1:
+            raise ResourceError("PrivateIpAddress needs MaxAmount 1.", "InvalidParam.Amount")
         ids: list[str] = list(context.data.get("instance_ids", []))
         while len(ids) < wanted:
             ids.append(new_id("i") if context.physical_id in ids else context.physical_id)

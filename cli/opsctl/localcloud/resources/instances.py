@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from opsctl.localcloud.cloud import REGION, Cloud
 from opsctl.localcloud.hosts.engine import HostError
-from opsctl.localcloud.models import Instance
+from opsctl.localcloud.models import Instance, KeyPair
 from opsctl.localcloud.resources.base import Context, Properties, ResourceError, tags_of
 
 USER_DATA_LIMIT = 32 * 1024
@@ -70,9 +70,7 @@ def describe(context: Context, properties: Properties, instance_id: str, index: 
     if not groups:
         raise ResourceError("SecurityGroupId is needed.", "MissingParameter")
     _image(cloud, properties["ImageId"])
-    pair = properties.get("KeyPairName") or ""
-    if pair and cloud.key_pairs.get(pair) is None:
-        raise ResourceError(f"Key pair {pair} does not exist.", "InvalidKeyPairName.NotFound")
+    pair = key_pair(cloud, properties)
     name = sequence(properties.get("InstanceName") or instance_id, index)
     bandwidth = int(properties.get("InternetMaxBandwidthOut") or 0)
     return Instance(
@@ -91,7 +89,7 @@ def describe(context: Context, properties: Properties, instance_id: str, index: 
         status="Pending",
         create_time=cloud.timestamp(),
         public=bandwidth > 0 and properties.get("AllocatePublicIP", True),
-        key_pair_name=pair,
+        key_pair_name=pair.name if pair else "",
         user_data=user_data(properties.get("UserData") or ""),
         description=properties.get("Description") or "",
         bandwidth_out=bandwidth,
@@ -100,6 +98,14 @@ def describe(context: Context, properties: Properties, instance_id: str, index: 
         password_set=bool(properties.get("Password")),
         tags=tags_of(context, properties),
     )
+
+
+def key_pair(cloud: Cloud, properties: Properties) -> KeyPair | None:
+    name = properties.get("KeyPairName") or ""
+    found = cloud.key_pairs.get(name)
+    if name and found is None:
+        raise ResourceError(f"Key pair {name} does not exist.", "InvalidKeyPairName.NotFound")
+    return found
 
 
 def _image(cloud: Cloud, image_id: str) -> None:
@@ -138,3 +144,27 @@ def retag(context: Context, properties: Properties, ids: Sequence[str]) -> None:
         if row is not None:
             text = properties.get("Description") or ""
             table.put(replace(row, tags=tags_of(context, properties), description=text))
+
+
+def reset(context: Context, old: Properties, new: Properties, instance_id: str) -> None:
+    """Change a host that runs: who may log in at once, user data for whoever reads it (it does not run again)."""
+    cloud = context.cloud
+    row = cloud.instances.get(instance_id)
+    if row is None:
+        raise ResourceError(f"Instance {instance_id} does not exist.", "InvalidInstanceId.NotFound")
+    if row.image_id != new["ImageId"]:
+        raise ResourceError("ImageId of an instance that exists cannot be changed in the local cloud.", "NotSupported")
+    script, secret, pair = (
+        user_data(new.get("UserData") or ""),
+        password(new.get("Password") or ""),
+        key_pair(cloud, new),
+    )
+    # Without any difference this is a second try, of which nobody knows how far the first one came.
+    if old == new or any(old.get(name) != new.get(name) for name in ("Password", "KeyPairName")):
+        try:
+            context.fleet.admit(row, secret, pair.public_key if pair else "")
+        except HostError as error:
+            raise ResourceError(str(error), "InstanceUpdateFailed") from error
+    row = cloud.instances[instance_id]
+    name = pair.name if pair else ""
+    cloud.instances.put(replace(row, user_data=script, password_set=bool(secret), key_pair_name=name))
