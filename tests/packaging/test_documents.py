@@ -9,6 +9,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,3 +114,18 @@ def test_the_local_cloud_is_described_as_it_is() -> None:
 
     text = (_ROOT / "docs/local-cloud.md").read_text()
     assert set(re.findall(r"`(ALIYUN::\w+::\w+)`", text)) == set(TYPES)
+
+
+def test_the_actions_of_the_local_cloud_are_described_as_they_are() -> None:
+    from opsctl.localcloud.ecs.commands import CommandApi
+    from opsctl.localcloud.ecs.instances import InstanceApi
+    from opsctl.localcloud.ros.api import RosApi
+    from opsctl.localcloud.vpc import VpcApi
+
+    # What handlers work on is of no interest here: they are named, not called.
+    nothing: Any = None
+    spoken = {*RosApi(nothing, nothing).actions(), *InstanceApi(nothing, nothing).actions()}
+    spoken |= {*CommandApi(nothing, nothing).actions(), *VpcApi(nothing).actions()}
+    text = (_ROOT / "docs/local-cloud.md").read_text()
+    rows = re.findall(r"^\| [A-Z]{3} (\d{4}-\d\d-\d\d) \| (.*) \|$", text, flags=re.MULTILINE)
+    assert {(version, action) for version, actions in rows for action in actions.split(", ")} == spoken
