@@ -156,9 +156,21 @@ class Lab:
         row = self.result(self.start(instance_id, script, **options))
         return row.get("ExitCode"), row["Output"]
 
-    def connects(self, instance_id: str, address: str, port: int) -> bool:
-        """Whether a host reaches a TCP port; a filter that drops shows as silence."""
-        return self.run(instance_id, f"timeout 2 bash -c '</dev/tcp/{address}/{port}'")[0] == 0
+    def connects(self, instance_id: str, *targets: tuple[str, int]) -> list[bool]:
+        """Which TCP ports a host reaches, all tried at once; a filter that drops shows as silence."""
+        return self.connected(self.connecting(instance_id, *targets))
+
+    def connecting(self, instance_id: str, *targets: tuple[str, int]) -> str:
+        """Begin :meth:`connects`; returns the InvokeId."""
+        tries = [
+            f"(timeout 2 bash -c '</dev/tcp/{address}/{port}' 2>/dev/null && echo {number}) &"
+            for number, (address, port) in enumerate(targets)
+        ]
+        return self.start(instance_id, "\n".join([*tries, "wait", f"echo of {len(tries)}"]))
+
+    def connected(self, invoke_id: str) -> list[bool]:
+        *reached, last = self.result(invoke_id)["Output"].splitlines()
+        return [str(number) in reached for number in range(int(last.removeprefix("of ")))]
 
     def listen(self, instance_id: str, port: int) -> None:
         """A little server on a host, for as long as the host runs."""

@@ -22,7 +22,7 @@ from opsctl.localcloud.models import Command, Instance
 
 log = logging.getLogger(__name__)
 OPEN = ("Pending", "Running")
-_SLICE = 20
+_SLICE = 5
 _NAME = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
 _REFUSALS = {
     "AccountNotExists": "the username for this command does not exist on the instance.",
