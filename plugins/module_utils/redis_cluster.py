@@ -80,6 +80,8 @@ class Cluster:
         for node, slots in plan.slots.items():
             self.ask(node, ("CLUSTER", "ADDSLOTS", *sorted(slots)))
         self._forget(plan.forget)
+        for heir, master in plan.promote.items():
+            self.hand_over(master, heir)
         self._follow(plan.follow)
         self._wait(lambda: self.each(self._state), _all_ok, "the cluster to be ok")
         self.settled()

@@ -77,6 +77,7 @@ def health(said: Sequence[Said], masters: int | None, replicas: int | None) -> H
         *_states(said),
         *_counts(rows, masters, replicas),
         *(finding for row in rows for finding in _of_row(row)),
+        *_zones(rows),
         *_versions(rows),
     ]
     return Health(rows, findings, len(served))
@@ -127,13 +128,16 @@ def _served(served: set[int]) -> Iterator[str]:
 
 def _membership(said: Sequence[Said]) -> Iterator[str]:
     names = {one.view.id: one.node.name for one in said if one.view}
+    alone = {one.view.id for one in said if one.view and len(one.view.members) == 1}
     failed: dict[str, str] = {}
     for one in said:
         if one.view is None:
             continue
-        for other, name in names.items():
-            if other not in one.view.members:
-                yield f"{one.node.name} does not know {name}"
+        unknown = [name for other, name in names.items() if other not in one.view.members and other not in alone]
+        if one.view.id in alone:
+            yield f"{one.node.name} is in no cluster"
+        elif unknown:
+            yield f"{one.node.name} does not know {', '.join(unknown)}"
         for member in one.view.members.values():
             if member.failed:
                 failed[member.id] = names.get(member.id, member.address)
@@ -164,14 +168,20 @@ def _of_row(row: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} has lost its master {row['of'] or '(unknown)'}"
         if (row["lag_bytes"] or 0) > LAG_BYTES:
             yield f"{name} is {row['lag_bytes']} bytes behind its master {row['of']}"
-        if row["of_zone"] == row["zone"]:
-            yield f"{name} is in the same zone {row['zone']} as its master {row['of']}"
     elif not row["slot_count"]:
         yield f"{name} is a master without slots"
     if not row["persistence_ok"]:
         yield f"{name} cannot save its data to disk"
     if row["memory_limit_bytes"] and row["memory_bytes"] > MEMORY_FULL * row["memory_limit_bytes"]:
         yield f"{name} uses {100 * row['memory_bytes'] // row['memory_limit_bytes']} % of its memory"
+
+
+def _zones(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Shards that would be lost with one zone. A copy in the master's zone is no harm where another is elsewhere."""
+    for row in rows:
+        zones = [other["zone"] for other in rows if other["role"] == "replica" and other["of"] == row["name"]]
+        if zones and set(zones) == {row["zone"]}:
+            yield f"{row['name']} has no replica outside its zone {row['zone']}"
 
 
 def _versions(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

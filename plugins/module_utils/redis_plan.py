@@ -25,6 +25,7 @@ class Plan:
     host: Node  # is in the cluster, and introduces the others
     meet: tuple[Node, ...]  # nodes that are not in the cluster
     slots: Mapping[Node, frozenset[int]]  # slots to be given out
+    promote: Mapping[Node, Node]  # replica: the master whose slots it takes over, and which then follows it
     follow: Mapping[Node, Node]  # replica: its master to be
     forget: tuple[Member, ...]  # failed members that nobody asked for
     warnings: tuple[str, ...]
@@ -42,15 +43,16 @@ def plan(views: Sequence[View], masters: int, replicas: int) -> Plan:
     cluster = _cluster(views)
     _refuse_keys(views, cluster)
     goal = _goal(views, cluster, masters, replicas)
-    now = {view.node: _master(view, views) for view in views}
+    now = _after(goal.promote, _followed(views))
     known = _acquainted(views)
     gone = _gone(views, cluster)
     return Plan(
         change=Change(_shown(views, gone), _wanted(goal)),
         meet=tuple(view.node for view in views if view.id not in known),
         host=next(view.node for view in views if view.id in known),
-        slots={node: lack for node, held in goal.slots.items() if (lack := held - _held(views, node))},
-        follow={node: master for node, master in goal.masters.items() if now[node] != master},
+        slots=goal.give,
+        promote=goal.promote,
+        follow={node: master for node, master in goal.masters.items() if now.get(node) != master},
         forget=gone,
         warnings=goal.warnings,
     )
@@ -60,6 +62,8 @@ def plan(views: Sequence[View], masters: int, replicas: int) -> Plan:
 class _Goal:
     slots: Mapping[Node, frozenset[int]]
     masters: Mapping[Node, Node]
+    give: Mapping[Node, frozenset[int]]
+    promote: Mapping[Node, Node]
     warnings: tuple[str, ...] = ()
 
 
@@ -87,19 +91,28 @@ def _create(views: Sequence[View], served: Mapping[int, str], masters: int, repl
             f"No node serves the slots {lost}: their keys may be lost. Restore the node that served them, or give the"
             " slots to another one with 'redis-cli --cluster fix'; this is not done unasked"
         )
-    return _Goal(slots, {node: master for master, copies in wanted.items() for node in copies})
+    held = {view.node: view.me.slots for view in views}
+    give = {node: lack for node, wants in slots.items() if (lack := wants - held[node])}
+    return _Goal(slots, {node: master for master, copies in wanted.items() for node in copies}, give, {})
 
 
 def _keep(views: Sequence[View], cluster: Sequence[View], masters: int, replicas: int) -> _Goal:
-    """A cluster that serves all slots: masters stay who they are, replicas follow from another zone."""
+    """A cluster that serves all slots: replicas follow from another zone.
+
+    Masters stay who they are, unless failovers have left too many of them in one zone for that.
+    """
     owners = _owners(views, cluster)
     if len(owners) != masters:
         raise Invalid(
             f"The cluster has {len(owners)} masters with slots and {masters} are wanted: move slots with"
             " 'redis-cli --cluster reshard' first, this is not done unasked"
         )
-    rest = [view.node for view in views if view.node not in owners]
-    now = {view.node: master for view in views if (master := _master(view, views)) is not None}
+    nodes = [view.node for view in views]
+    promote = _spread(owners, nodes, replicas, _followed(views))
+    heirs = {master: heir for heir, master in promote.items()}
+    owners = [heirs.get(owner, owner) for owner in owners]
+    rest = [node for node in nodes if node not in owners]
+    now = _after(promote, _followed(views))
     pairs = match(owners, rest, replicas, now)
     count = Counter(pairs.values())
     warnings = []
@@ -109,8 +122,41 @@ def _keep(views: Sequence[View], cluster: Sequence[View], masters: int, replicas
             pairs[node] = fewest
             count[fewest] += 1
             warnings.append(f"{node.name} follows {fewest.name} in its own zone {node.zone}: no other place is left")
-    slots = {view.node: view.me.slots for view in views if view.node in owners}
-    return _Goal(slots, pairs, tuple(warnings))
+    slots = {heirs.get(view.node, view.node): view.me.slots for view in views if view.me.slots}
+    return _Goal(slots, pairs, {}, promote, tuple(warnings))
+
+
+def _spread(owners: Sequence[Node], nodes: Sequence[Node], replicas: int, now: Mapping[Node, Node]) -> dict[Node, Node]:
+    """Replicas to be made masters, by the master whose slots they take, so that more replicas find a place."""
+    promote: dict[Node, Node] = {}
+
+    def places(more: Mapping[Node, Node]) -> int:
+        heirs = {master: heir for heir, master in more.items()}
+        masters = [heirs.get(owner, owner) for owner in owners]
+        return len(match(masters, [node for node in nodes if node not in masters], replicas, _after(more, now)))
+
+    while places(promote) < len(nodes) - len(owners):
+        moves = [
+            {**promote, heir: master}
+            for heir, master in now.items()
+            if heir.zone != master.zone and master not in promote.values()
+        ]
+        best = max(moves, key=places, default=promote)
+        if places(best) <= places(promote):
+            break
+        promote = best
+    return promote
+
+
+def _followed(views: Sequence[View]) -> dict[Node, Node]:
+    return {view.node: master for view in views if (master := _master(view, views)) is not None}
+
+
+def _after(promote: Mapping[Node, Node], now: Mapping[Node, Node]) -> dict[Node, Node]:
+    """Who follows whom once these replicas have taken over, each followed by its old master and that one's replicas."""
+    heirs = {master: heir for heir, master in promote.items()}
+    later = {node: heirs.get(master, master) for node, master in now.items() if node not in promote}
+    return {**later, **heirs}
 
 
 def _owners(views: Sequence[View], cluster: Sequence[View]) -> list[Node]:
@@ -145,10 +191,6 @@ def _refuse_keys(views: Sequence[View], cluster: Sequence[View]) -> None:
 
 def _served(cluster: Sequence[View]) -> dict[int, str]:
     return {slot: member.id for view in cluster for member in view.members.values() for slot in member.slots}
-
-
-def _held(views: Sequence[View], node: Node) -> frozenset[int]:
-    return next(view.me.slots for view in views if view.node == node)
 
 
 def _master(view: View, views: Sequence[View]) -> Node | None:

@@ -16,7 +16,8 @@ description:
     in the zone of its master.
   - On a cluster that exists it adds nodes that are new as replicas, lets the others forget nodes that have failed and
     are no longer listed, and moves replicas that are in the zone of their master. Masters stay who they are, after a
-    failover too. Slots are never moved, and never given away when the node that served them is lost.
+    failover too, unless their replicas can else not be in another zone. Slots are never cut anew, and never given away
+    when the node that served them is lost.
   - Needs Python on the host that runs it, and no Redis library.
 extends_documentation_fragment:
   - opsctl.cloud.redis

@@ -26,6 +26,15 @@ options:
     description: The package to look for.
     type: str
     default: redis-server
+  unit:
+    description: The service of systemd to look for.
+    type: str
+    default: redis-server
+  settings:
+    description: The files that the service reads when it starts.
+    type: list
+    elements: path
+    default: []
   password_file:
     description: The file to look for.
     type: path
@@ -60,6 +69,11 @@ host:
       type: int
       returned: always
       sample: 7936
+    stale:
+      description: Whether the service has been running since before one of its settings was written.
+      type: bool
+      returned: always
+      sample: false
     secured:
       description: Whether the password file is there and not empty.
       type: bool
@@ -73,6 +87,7 @@ host:
       sample: [ubuntu, debian]
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +97,8 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.redis_host import mem
 
 SPEC: dict[str, Any] = {
     "package": {"type": "str", "default": "redis-server"},
+    "unit": {"type": "str", "default": "redis-server"},
+    "settings": {"type": "list", "elements": "path", "default": []},
     "password_file": {"type": "path", "required": True},
 }
 
@@ -97,8 +114,22 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "container": "" if container == "none" else container,
         "installed": status == "installed",
         "secured": secret.is_file() and secret.stat().st_size > 0,
+        "stale": _stale(module),
     }
     return {"changed": False, "host": host}
+
+
+def _stale(module: AnsibleModule) -> bool:
+    """The service manager tells on its steady clock when it started the service, files are dated on the other one."""
+    started = _said(
+        module, "systemctl", "show", "--property=ExecMainStartTimestampMonotonic,MainPID", module.params["unit"]
+    )
+    said = dict(line.split("=", 1) for line in started.splitlines() if "=" in line)
+    if said.get("MainPID", "0") == "0":
+        return False
+    begun = time.time() - time.monotonic() + int(said["ExecMainStartTimestampMonotonic"]) / 1e6
+    written = [Path(path).stat().st_mtime for path in module.params["settings"] if Path(path).exists()]
+    return max(written, default=0) > begun
 
 
 def _said(module: AnsibleModule, *argv: str) -> str:

@@ -34,6 +34,12 @@ options:
     description: Seconds to wait until nothing is wrong. With 0 the module looks once.
     type: float
     default: 0
+  known:
+    description:
+      - Findings that are known and do not count, word for word.
+    type: list
+    elements: str
+    default: []
   promotion:
     description:
       - Names of nodes. The module then waits until one of them is a master with slots, whatever else is wrong, and not
@@ -133,6 +139,7 @@ SPEC = options(
     masters={"type": "int"},
     replicas={"type": "int"},
     timeout={"type": "float", "default": 0},
+    known={"type": "list", "elements": "str", "default": []},
     promotion={"type": "list", "elements": "str"},
 )
 
@@ -141,7 +148,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     """Look, once or until what is waited for is there."""
     params = module.params
     heirs = params["promotion"]
-    done = (lambda seen: seen.serving(heirs)) if heirs else (lambda seen: not seen.findings)
+    known = frozenset(params["known"])
+    done = (lambda seen: seen.serving(heirs)) if heirs else (lambda seen: known.issuperset(seen.findings))
     with Cluster(nodes(params), params["password"], params["timeout"]) as cluster:
         seen = watch(cluster, params["masters"], params["replicas"], params["timeout"], done)
     return {"changed": False, "cluster": seen.plain(), "table": seen.table()}

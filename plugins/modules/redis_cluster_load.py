@@ -103,6 +103,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     listed, ready, stop = nodes(params), Path(params["ready"]), Path(params["stop"])
     with Cluster(listed, params["password"], SETTLE) as cluster:
         found = shards(cluster.settled())
+    stop.unlink(missing_ok=True)  # of an earlier run that was killed
     end = time.monotonic() + params["seconds"]
     try:
         writers = [Writer(shard, listed, params["password"], params["replicas"]) for shard in found]

@@ -51,6 +51,8 @@ class Paper:
         for member in plan.forget:
             for server in self.servers.values():
                 server.knows.discard(member.id)
+        for heir, master in plan.promote.items():
+            self.fail_over(master.name, heir.name)
         for one, master in plan.follow.items():
             self.servers[one.name].master = self.servers[master.name].id
 

@@ -114,6 +114,14 @@ def test_slots_of_a_failed_member_are_served_by_nobody() -> None:
     assert "The cluster counts a0:6379 as failed" in findings
 
 
+def test_a_node_that_has_not_joined_is_one_finding() -> None:
+    paper = cluster()
+    new = node("c0", "c")
+    paper.servers["c0"] = type(paper.servers["a0"])(new, knows={"id-c0"})
+    findings = health(said(paper, [*SIX, new]), 3, 1).findings
+    assert findings == ["c0 is in no cluster", "c0 is a master without slots"]
+
+
 def test_different_versions_and_zones_are_found() -> None:
     paper = cluster()
     replica = next(server for server in paper.servers.values() if server.master)
@@ -122,7 +130,7 @@ def test_different_versions_and_zones_are_found() -> None:
     nodes = [server.node for server in paper.servers.values()]
     findings = health(change(said(paper, nodes), "a0", redis_version="7.2.4"), 3, 1).findings
     assert "The nodes run different versions: 7.0.15, 7.2.4" in findings
-    assert any(f"{replica.node.name} is in the same zone" in finding for finding in findings)
+    assert f"{master.node.name} has no replica outside its zone {master.node.zone}" in findings
 
 
 def test_another_number_of_masters_is_found() -> None:

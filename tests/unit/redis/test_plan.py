@@ -117,6 +117,23 @@ def test_a_replica_in_its_masters_zone_is_moved() -> None:
     assert zones_apart(paper, SIX)
 
 
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1)), max_size=6))
+def test_masters_that_failovers_have_piled_up_are_spread_again(order: list[tuple[int, int]]) -> None:
+    nodes = [node(f"a{number}", "a") for number in range(4)] + [node(f"b{number}", "b") for number in range(5)]
+    paper = formed(nodes, 3, 2)
+    for choice, follower in order:
+        old = [server for server in paper.servers.values() if server.slots][choice]
+        heirs = [server for server in paper.servers.values() if server.master == old.id]
+        paper.fail_over(old.node.name, heirs[follower].node.name)
+    todo = plan(paper.views(nodes), 3, 2)
+    assert not todo.warnings
+    assert not todo.slots
+    paper.apply(todo)
+    assert zones_apart(paper, nodes)
+    assert not plan(paper.views(nodes), 3, 2).change
+    assert sum(len(server.slots) for server in paper.servers.values()) == SLOTS
+
+
 def test_what_cannot_be_placed_is_a_warning_once_the_cluster_serves() -> None:
     paper = formed(SIX)
     for server in paper.servers.values():
