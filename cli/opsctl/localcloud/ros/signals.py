@@ -52,7 +52,7 @@ def receive(cloud: Cloud, query: Mapping[str, str], body: bytes) -> tuple[str, s
     """Check and store one posted signal: (stack id, logical id of the handle, the signal)."""
     stack_id, logical_id, expire = (query.get(name, "") for name in ("stackid", "resource", "expire"))
     wanted = _sign(cloud, stack_id, logical_id, expire)
-    if not hmac.compare_digest(wanted, query.get("signature", "")):
+    if not hmac.compare_digest(wanted.encode(), query.get("signature", "").encode(errors="replace")):
         raise ApiError("SignatureDoesNotMatch", "The signature of the wait condition's address does not match.", 403)
     if not expire.isdigit() or int(expire) < cloud.now().timestamp():
         raise ApiError("SignatureExpired", "The wait condition's address has expired.", 403)
