@@ -25,7 +25,7 @@ def memory_mb(read: Read) -> int:
 def _limits(read: Read) -> Iterator[int]:
     """Limits of the control groups of process 1 and of all above them, in bytes. Both versions may be there."""
     for line in read("/proc/1/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
+        _number, controllers, path = line.split(":", 2)
         if controllers == "memory":
             base, name = "/sys/fs/cgroup/memory", "memory.limit_in_bytes"
         elif not controllers:

@@ -148,7 +148,7 @@ class Writer:
 
     def _follow(self, refusal: Refused) -> None:
         if refusal.code == "MOVED":
-            host, _, port = refusal.text.split()[2].rpartition(":")
+            host, _colon, port = refusal.text.split()[2].rpartition(":")
             self._go(host, int(port))
         else:
             self._elsewhere()
@@ -161,7 +161,7 @@ class Writer:
 
 def load(writers: Sequence[Writer], until: Callable[[], bool], ready: Callable[[], None]) -> list[Tally]:
     """Write to all shards until ``until`` says so, then read back. ``ready`` is called once all shards take writes."""
-    stop, started = Event(), [Event() for _ in writers]
+    stop, started = Event(), [Event() for _writer in writers]
     with ThreadPoolExecutor(len(writers)) as pool:
         jobs = [pool.submit(writer.write, stop, begun.set) for writer, begun in zip(writers, started)]  # noqa: B905
         told = False

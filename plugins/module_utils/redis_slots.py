@@ -17,8 +17,8 @@ def slot_of(key: str) -> int:
 
     Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
     """
-    _, brace, rest = key.partition("{")
-    tag, end, _ = rest.partition("}")
+    _before, brace, rest = key.partition("{")
+    tag, end, _after = rest.partition("}")
     return binascii.crc_hqx((tag if brace and end and tag else key).encode(), 0) % SLOTS
 
 
@@ -43,7 +43,7 @@ def from_text(text: str) -> frozenset[int]:
     """``"0-2 7"`` as ``{0, 1, 2, 7}``."""
     slots: set[int] = set()
     for part in text.split():
-        first, _, last = part.partition("-")
+        first, _dash, last = part.partition("-")
         slots.update(range(int(first), int(last or first) + 1))
     return frozenset(slots)
 

@@ -54,9 +54,9 @@ def verify(cluster: Cluster) -> dict[str, Any]:
     done = [_shard(cluster, shard, run) for shard in found if shard not in full]
     count = {
         "slots": sum(len(shard.slots) for shard in found),
-        "written": sum(written for written, _ in done),
-        "read": sum(written for written, _ in done),
-        "read_from_replicas": sum(copied for _, copied in done),
+        "written": sum(written for written, _copied in done),
+        "read": sum(written for written, _copied in done),
+        "read_from_replicas": sum(copied for _written, copied in done),
         "full": [shard.master.name for shard in full],
     }
     if count["slots"] != SLOTS:
@@ -75,17 +75,17 @@ def _shard(cluster: Cluster, shard: Shard, run: str) -> tuple[int, int]:
     pairs = [(f"opsctl:verify:{run}:{{{names[slot]}}}", f"{run}-{slot}") for slot in shard.slots]
     try:
         cluster.ask(shard.master, *[("SET", key, value, "PX", LIFE_MS) for key, value in pairs])
-        _same(shard.master, cluster.ask(shard.master, *[("GET", key) for key, _ in pairs]), pairs)
+        _same(shard.master, cluster.ask(shard.master, *[("GET", key) for key, _value in pairs]), pairs)
         reached = cluster.ask(shard.master, ("WAIT", len(shard.replicas), WAIT_MS))[0]
         if reached < len(shard.replicas):
             raise Failed(
                 f"{reached} of {len(shard.replicas)} replicas of {shard.master.name} took over what was written"
             )
         for replica in shard.replicas:
-            answers = cluster.ask(replica, ("READONLY",), *[("GET", key) for key, _ in pairs], ("READWRITE",))
+            answers = cluster.ask(replica, ("READONLY",), *[("GET", key) for key, _value in pairs], ("READWRITE",))
             _same(replica, answers[1:-1], pairs)
     finally:
-        _remove(cluster, shard.master, [key for key, _ in pairs])
+        _remove(cluster, shard.master, [key for key, _value in pairs])
     return len(pairs), len(pairs) * len(shard.replicas)
 
 

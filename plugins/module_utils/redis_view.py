@@ -88,4 +88,4 @@ def myself(found: dict[str, Member]) -> str:
 def info(text: str) -> dict[str, str]:
     """INFO or CLUSTER INFO as a dictionary of text."""
     pairs = (line.partition(":") for line in text.splitlines() if line and not line.startswith("#"))
-    return {key: value.strip() for key, _, value in pairs}
+    return {key: value.strip() for key, _colon, value in pairs}

@@ -81,7 +81,7 @@ class Connection:
             for start in range(0, len(commands), CHUNK):
                 part = commands[start : start + CHUNK]
                 self._socket.sendall(b"".join(_encode(words) for words in part))
-                answers.extend(self._read() for _ in part)
+                answers.extend(self._read() for _words in part)
         except (OSError, ValueError) as error:
             raise Lost(f"Lost the connection to Redis at {self.address}: {_reason(error)}") from error
         return answers
@@ -100,7 +100,7 @@ class Connection:
         if kind == b"$":
             return self._bulk(int(rest))
         if kind == b"*":
-            return None if rest == b"-1" else [self._read() for _ in range(int(rest))]
+            return None if rest == b"-1" else [self._read() for _index in range(int(rest))]
         raise ConnectionAbortedError("it does not speak the Redis protocol")
 
     def _bulk(self, size: int) -> str | None:

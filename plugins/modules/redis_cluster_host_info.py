@@ -136,7 +136,7 @@ def _said(module: AnsibleModule, *argv: str) -> str:
     """What a program prints; nothing where there is no such program or it fails."""
     if module.get_bin_path(argv[0]) is None:
         return ""
-    code, out, _ = module.run_command(list(argv))
+    code, out, _err = module.run_command(list(argv))
     return out.strip() if code == 0 or argv[0] == "systemd-detect-virt" else ""
 
 

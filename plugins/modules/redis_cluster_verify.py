@@ -57,7 +57,7 @@ cluster:
   sample: {findings: [], healthy: true, masters: 3, replicas: 3, slots: 16384}
 verified:
   description:
-    - How many keys were written, read from masters, and read from replicas; RV(verified.full) names the masters that
+    - How many keys were written, read from masters, and read from replicas; C(full) names the masters that
       had no memory to spare.
   returned: success, not in check mode
   type: dict
