@@ -97,7 +97,7 @@ def test_stack_commands_show_the_stack(install: Install, cluster: dict[str, Any]
 
 def test_drill_loses_no_acknowledged_write(install: Install, cluster: dict[str, Any]) -> None:
     result = install.scenario("drill")["result"]
-    assert result["lost_replicated"] == 0
+    assert result["lost_acknowledged"] == 0
     assert result["promoted"]
     assert install.scenario("inspect")["result"]["findings"] == []
 
@@ -127,7 +127,7 @@ def test_killed_run_is_lost_and_leaves_no_process(install: Install, cluster: dic
     while (alive := ansible_of(install.home)) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert alive == []
-    assert install.data("audit", "verify")["ok"]
+    assert install.data("audit", "verify")["sound"]
 
 
 def ansible_of(home: Path) -> list[str]:
@@ -157,7 +157,7 @@ def test_secrets_are_nowhere_they_do_not_belong(install: Install, cluster: dict[
 
 
 def test_ledger_tells_the_story_and_is_whole(install: Install, cluster: dict[str, Any]) -> None:
-    assert install.data("audit", "verify")["ok"]
+    assert install.data("audit", "verify")["sound"]
     kinds = [row["kind"] for row in install.data("audit", "list") if row["run_id"] == cluster["id"]]
     assert sorted(kinds) == ["asked", "decided", "finished", "started"]
 
