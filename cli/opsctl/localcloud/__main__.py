@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import logging
 import os
@@ -116,9 +117,11 @@ def _bind(address: str, port: int) -> socket.socket:
         sock.bind((address, port))
     except OSError as error:
         sock.close()
-        if port:
+        if error.errno == errno.EADDRINUSE:
             raise StartError(f"Port {port} is taken: start with another one (opsctl cloud up --port N)") from error
-        raise StartError(f"Cannot listen on {address}, Docker's own address: is Docker on this machine?") from error
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise StartError(f"Cannot listen on {address}, Docker's own address: is Docker on this machine?") from error
+        raise StartError(f"Cannot listen on {address}:{port}: {error.strerror}") from error
     sock.listen(1024)
     return sock
 

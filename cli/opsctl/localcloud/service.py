@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -11,7 +12,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from typing import Any
 PORT = 8460
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 20.0
+KILL_TIMEOUT = 10.0
+WAIT_TIMEOUT = 1200.0  # another one may be building the host image
 
 
 class ServiceError(Exception):
@@ -109,7 +113,15 @@ def ensure(home: Path, say: Callable[[str], None] = lambda text: None) -> Endpoi
 
 
 def up(home: Path, wanted: Choice, say: Callable[[str], None]) -> Endpoint:
-    """Start the service and wait until it answers."""
+    """Start the service and wait until it answers. Of several at once, one does it and the others wait for it."""
+    found = status(home)
+    if found.endpoint and wanted == choice(home):
+        return found.endpoint
+    with _alone(home, say):
+        return _up(home, wanted, say)
+
+
+def _up(home: Path, wanted: Choice, say: Callable[[str], None]) -> Endpoint:
     found = status(home)
     if found.endpoint and wanted == choice(home):
         return found.endpoint
@@ -135,9 +147,6 @@ def up(home: Path, wanted: Choice, say: Callable[[str], None]) -> Endpoint:
         if found.pid == process.pid and found.endpoint and _answers(found.endpoint.url):
             return found.endpoint
         if process.poll() is not None:
-            found = status(home)
-            if found.endpoint:  # another opsctl was faster
-                return found.endpoint
             raise ServiceError(_last_words(log))
         time.sleep(0.05)
     process.kill()
@@ -211,15 +220,42 @@ def birth(pid: int) -> str:
     return "" if fields[0] == "Z" else f"{boot}/{fields[19]}"
 
 
+@contextmanager
+def _alone(home: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Let one process at a time prepare and start the service of a home."""
+    end, told = time.monotonic() + WAIT_TIMEOUT, False
+    with (folder(home) / "starting").open("a") as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise ServiceError(
+                        "Another opsctl is starting the local cloud and does not come to an end"
+                    ) from None
+            if not told:
+                say("Waiting for another opsctl that starts the local cloud")
+                told = True
+            time.sleep(0.1)
+        yield
+
+
 def _end(pid: int) -> None:
     born = birth(pid)
-    end = time.monotonic() + STOP_TIMEOUT
-    os.kill(pid, signal.SIGTERM)
-    while birth(pid) == born:
-        if time.monotonic() > end:
-            os.kill(pid, signal.SIGKILL)
-            end += 5
-        time.sleep(0.05)
+    if not born:
+        return
+    for number, patience in ((signal.SIGTERM, STOP_TIMEOUT), (signal.SIGKILL, KILL_TIMEOUT)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        end = time.monotonic() + patience
+        while birth(pid) == born:
+            if time.monotonic() > end:
+                break
+            time.sleep(0.05)
+        else:
+            return
+    raise ServiceError(f"The local cloud (process {pid}) does not end, not even when killed")
 
 
 def _stop_hosts(home: Path) -> None:

@@ -87,8 +87,14 @@ class Docker:
         return pool["Subnet"], pool["Gateway"]
 
     def _find_network(self) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = self._find(self._api.inspect_network, self.network)
-        return found
+        found = self._networks()
+        return found[0] if found else None
+
+    def _networks(self) -> list[dict[str, Any]]:
+        """Ours; Docker does not keep two that are made at once from having one name."""
+        wanted = {"label": f"opsctl.cloud={self.labels['opsctl.cloud']}"}
+        rows = self._call(self._api.networks, names=[self.network], filters=wanted)
+        return sorted((row for row in rows if row["Name"] == self.network), key=lambda row: str(row["Created"]))
 
     def _taken(self) -> list[ipaddress.IPv4Network]:
         pools = [pool for net in self._call(self._api.networks) for pool in (net.get("IPAM") or {}).get("Config") or []]
@@ -183,7 +189,8 @@ class Docker:
         return [(row.get("Names") or [row["Id"]])[0].lstrip("/") for row in rows]
 
     def remove_network(self) -> None:
-        self._find(self._api.remove_network, self.network)
+        for found in self._networks():
+            self._find(self._api.remove_network, found["Id"])
 
     # --- images --------------------------------------------------------------------------------------------------
 
