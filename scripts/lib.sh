@@ -280,20 +280,3 @@ host_tools() {
     packages mmdebstrap uidmap
   fi
 }
-
-# Each host's systemd and its services watch files with 7 inotify instances; all of root's share 128 of them by default,
-# so that from the 18th host on some would not boot.
-INOTIFY=/proc/sys/fs/inotify/max_user_instances
-INOTIFY_WANTED=8192
-
-host_limits() {
-  local current
-  current=$(cat "$INOTIFY")
-  [ "$current" -lt 1024 ] || return 0
-  if is_root && { echo "$INOTIFY_WANTED" >"$INOTIFY"; } 2>/dev/null; then
-    [ -e "$OPSCTL_HOME/inotify" ] || printf '%s\n' "$current" >"$OPSCTL_HOME/inotify" # scripts/clean gives it back
-    note "raised fs.inotify.max_user_instances from $current to $INOTIFY_WANTED until the next boot"
-  else
-    note "for more than 15 hosts: sudo sysctl fs.inotify.max_user_instances=$INOTIFY_WANTED"
-  fi
-}

@@ -155,9 +155,10 @@ def _up(home: Path, wanted: Choice, say: Callable[[str], None]) -> Endpoint:
 
 def prepare(home: Path, wanted: Choice, say: Callable[[str], None]) -> None:
     """What needs a person's eyes while it happens: Docker itself, the network, the host image."""
-    from opsctl.localcloud.hosts import image
+    from opsctl.localcloud.hosts import image, limits
     from opsctl.localcloud.hosts.engine import Docker, HostError
 
+    limits.ensure(home, say)
     try:
         docker = Docker(cloud_id(home), str(home))
         docker.ensure_network()
@@ -179,6 +180,7 @@ def down(home: Path, *, keep_hosts: bool = False) -> bool:
 
 def reset(home: Path, *, everything: bool = False) -> None:
     """Wipe stacks, hosts and network; with ``everything`` also image, package cache, keys and log."""
+    from opsctl.localcloud.hosts import limits
     from opsctl.localcloud.hosts.engine import Docker, HostError
 
     down(home, keep_hosts=True)
@@ -187,6 +189,8 @@ def reset(home: Path, *, everything: bool = False) -> None:
         for name in docker.hosts():
             docker.remove(name)
         docker.remove_network()
+        if not docker.anybodys_hosts():
+            limits.give_back(home)
         if everything:
             docker.remove_images()
     except HostError as error:

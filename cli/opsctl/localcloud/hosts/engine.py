@@ -188,6 +188,10 @@ class Docker:
         rows = self._call(self._api.containers, all=True, filters=wanted)
         return [(row.get("Names") or [row["Id"]])[0].lstrip("/") for row in rows]
 
+    def anybodys_hosts(self) -> bool:
+        """Whether any installation has hosts on this machine."""
+        return bool(self._call(self._api.containers, filters={"label": "opsctl.cloud"}))
+
     def remove_network(self) -> None:
         for found in self._networks():
             self._find(self._api.remove_network, found["Id"])
