@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -60,7 +61,7 @@ class PackageCache:
         return ""
 
     async def _answer(self, url: str) -> FileResponse | PlainTextResponse:
-        path = self._folder / hashlib.sha256(url.encode()).hexdigest()
+        path = self._folder / name(url)
         lock = self._locks.setdefault(url, asyncio.Lock())
         while len(self._locks) > _LOCKS:
             self._locks.popitem(last=False)
@@ -80,7 +81,7 @@ class PackageCache:
         with requests.get(url, stream=True, timeout=TIMEOUT) as answer:
             if answer.status_code != 200:
                 return answer.status_code
-            handle, name = tempfile.mkstemp(dir=self._folder, prefix="new-")
+            handle, draft = tempfile.mkstemp(dir=self._folder, prefix="new-")
             try:
                 size = 0
                 with os.fdopen(handle, "wb") as out:
@@ -89,21 +90,32 @@ class PackageCache:
                         if size > FILE_BYTES:
                             return 413
                         out.write(chunk)
-                Path(name).replace(path)
+                Path(draft).replace(path)
             finally:
-                Path(name).unlink(missing_ok=True)
+                Path(draft).unlink(missing_ok=True)
         self._trim()
         return 200
 
     def _trim(self) -> None:
         """Drop what was not used for longest when the folder is over its limit."""
-        rows = sorted((entry.stat().st_atime, entry.stat().st_size, entry) for entry in self._folder.iterdir())
+        rows = []
+        for entry in self._folder.iterdir():
+            # Others are at work: a draft becomes a file, another one trims too.
+            with suppress(FileNotFoundError):
+                found = entry.stat()
+                rows.append((found.st_atime, found.st_size, entry))
+        rows.sort()
         total = sum(size for _, size, _ in rows)
         for _, size, entry in rows:
             if total <= LIMIT_BYTES:
                 return
             entry.unlink(missing_ok=True)
             total -= size
+
+
+def name(url: str) -> str:
+    """The file that keeps what ``url`` answered."""
+    return hashlib.sha256(url.encode()).hexdigest()
 
 
 def _fresh(path: Path, url: str) -> bool:
