@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opsctl.localcloud.errors import ApiError, places
 from opsctl.localcloud.hosts.engine import HostError
@@ -22,10 +22,8 @@ from opsctl.localcloud.resources.base import Context, Resource, ResourceError, c
 from opsctl.localcloud.ros import schedule
 from opsctl.localcloud.ros.changes import decide
 from opsctl.localcloud.ros.program import Node, Program
+from opsctl.localcloud.ros.state import State
 from opsctl.localcloud.ros.veil import Veil
-
-if TYPE_CHECKING:
-    from opsctl.localcloud.ros.engine import Engine
 
 PARALLELISM = 16
 log = logging.getLogger(__name__)
@@ -43,7 +41,7 @@ class Failed(Exception):
 class Converge:
     """One convergence. ``replacement``: whether what cannot change in place may be replaced."""
 
-    engine: Engine
+    state: State
     stack_id: str
     program: Program | None
     deadline: float
@@ -64,13 +62,13 @@ class Converge:
         self._phase(schedule.removal(gone), lambda key: self._remove(gone[key]))
 
     def canceled(self) -> bool:
-        return bool(self._failure) or self.engine.stopping or time.time() > self.deadline
+        return bool(self._failure) or self.state.stopping or time.time() > self.deadline
 
     # --- scheduling ----------------------------------------------------------------------------------------------
 
     def _phase(self, waits_for: Mapping[str, frozenset[str]], work: Callable[[str], None]) -> None:
         left = schedule.run(waits_for, lambda name: self._guarded(work, name), self.canceled, self.parallelism)
-        if self.engine.stopping:
+        if self.state.stopping:
             raise Interrupted
         if self._failure:
             raise Failed(self._failure)
@@ -91,11 +89,11 @@ class Converge:
         path = f"Resources.{node.logical_id}.Properties"
         assert self.program is not None  # noqa: S101  (only a program has nodes)
         try:
-            scope = self.engine.scope(self.stack_id)
+            scope = self.state.scope(self.stack_id)
             properties = check(cls, self.program.resolve(node.properties, scope, path=path), path)
         except Exception as error:
             self._fail(record or self._draft(node, cls, {}, ""), "UPDATE" if record else "CREATE", *_blame(error))
-        tags = self.engine.cloud.stacks[self.stack_id].tags
+        tags = self.state.cloud.stacks[self.stack_id].tags
         decision = decide(cls, record, properties, tags)
         if decision.verdict == "keep" and record:
             record = self._save(replace(record, **_declared(node)))
@@ -118,7 +116,7 @@ class Converge:
         self._save(replace(record, stale=True))
 
     def _draft(self, node: Node, cls: type[Resource], properties: dict[str, Any], physical_id: str) -> StackResource:
-        stack = self.engine.cloud.stacks[self.stack_id]
+        stack = self.state.cloud.stacks[self.stack_id]
         return StackResource(
             stack_id=self.stack_id,
             logical_id=node.logical_id,
@@ -127,7 +125,7 @@ class Converge:
             status="INIT_COMPLETE",
             reason="",
             properties=properties,
-            create_time=self.engine.cloud.timestamp(),
+            create_time=self.state.cloud.timestamp(),
             tags=dict(stack.tags),
             uid=uuid.uuid4().hex,
             **_declared(node),
@@ -135,13 +133,13 @@ class Converge:
 
     def _create(self, cls: type[Resource], record: StackResource, properties: dict[str, Any]) -> None:
         hidden = replace(record, physical_id="") if record.status == "INIT_COMPLETE" else record
-        with self.engine.cloud.store.transaction():
+        with self.state.cloud.store.transaction():
             self._save(replace(record, status="CREATE_IN_PROGRESS", reason="state changed"))
-            self.engine.event(hidden, "CREATE_IN_PROGRESS", "state changed")
+            self.state.event(hidden, "CREATE_IN_PROGRESS", "state changed")
         self._attempt(record, "CREATE", lambda context: cls().create(context, properties))
 
     def _modify(self, cls: type[Resource], record: StackResource, node: Node, properties: dict[str, Any]) -> None:
-        old, tags = record.properties, dict(self.engine.cloud.stacks[self.stack_id].tags)
+        old, tags = record.properties, dict(self.state.cloud.stacks[self.stack_id].tags)
         # The wanted properties are written first: an update that fails or is interrupted is rolled back by changing
         # them again, never by believing that nothing happened.
         changed = replace(record, properties=properties, tags=tags, pending=True, **_declared(node))
@@ -153,15 +151,15 @@ class Converge:
         if not retained and record.status != "INIT_COMPLETE":
             self._note(record, "DELETE_IN_PROGRESS", "state changed")
             self._attempt(record, "DELETE", lambda context: TYPES[record.type]().delete(context))
-        self.engine.cloud.resources.delete(record.key)
+        self.state.cloud.resources.delete(record.key)
 
     def _attempt(self, record: StackResource, verb: str, work: Callable[[Context], None]) -> None:
-        table = self.engine.cloud.resources
+        table = self.state.cloud.resources
         try:
-            work(self.engine.context(table[record.key], canceled=self.canceled))
+            work(self.state.context(table[record.key], canceled=self.canceled))
         except Exception as error:
             self._fail(table[record.key], verb, *_blame(error))
-        if self.engine.stopping:
+        if self.state.stopping:
             raise Interrupted
         if self.canceled() and verb != "DELETE":
             reason = f"{verb} aborted" if self._failure else f"{verb.title()} timed out"
@@ -176,19 +174,19 @@ class Converge:
     # --- records -------------------------------------------------------------------------------------------------
 
     def _records(self) -> list[StackResource]:
-        return self.engine.records(self.stack_id)
+        return self.state.records(self.stack_id)
 
     def _current(self, logical_id: str) -> StackResource | None:
         return next((row for row in self._records() if row.logical_id == logical_id and not row.stale), None)
 
     def _save(self, record: StackResource) -> StackResource:
-        return self.engine.cloud.resources.put(record)
+        return self.state.cloud.resources.put(record)
 
     def _note(self, record: StackResource, status: str, reason: str) -> None:
-        now = self.engine.cloud.timestamp()
-        with self.engine.cloud.store.transaction():
+        now = self.state.cloud.timestamp()
+        with self.state.cloud.store.transaction():
             self._save(replace(record, status=status, reason=reason, update_time=now))
-            self.engine.event(record, status, reason)
+            self.state.event(record, status, reason)
 
 
 def _declared(node: Node) -> dict[str, Any]:

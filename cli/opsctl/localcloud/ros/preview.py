@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from opsctl.localcloud.errors import ApiError
 from opsctl.localcloud.models import Stack, StackResource
@@ -13,10 +13,8 @@ from opsctl.localcloud.resources.base import Resource, check
 from opsctl.localcloud.ros.changes import UNKNOWN, decide, unknown
 from opsctl.localcloud.ros.parameters import MASK
 from opsctl.localcloud.ros.program import Node, Program
+from opsctl.localcloud.ros.state import State
 from opsctl.localcloud.ros.veil import Veil
-
-if TYPE_CHECKING:
-    from opsctl.localcloud.ros.engine import Engine
 
 _ACTIONS = {"create": "Add", "resume": "Add", "keep": "None", "modify": "Modify", "replace": "Modify"}
 
@@ -34,8 +32,8 @@ class _Nothing:
 class _Known:
     """A scope of a live stack: what stays is known, what is made or changed is not."""
 
-    def __init__(self, engine: Engine, stack_id: str) -> None:
-        self._live = engine.scope(stack_id)
+    def __init__(self, state: State, stack_id: str) -> None:
+        self._live = state.scope(stack_id)
         self.made: set[str] = set()
         self.changed: set[str] = set()
 
@@ -91,13 +89,13 @@ def _check(cls: type[Resource], clear: Mapping[str, Any], dark: Mapping[str, Any
 class Preview:
     """``rows()``: what would happen to each resource, as PreviewStack answers it."""
 
-    def __init__(self, engine: Engine, program: Program, stack: Stack | None, tags: Mapping[str, str]) -> None:
-        self._engine = engine
+    def __init__(self, state: State, program: Program, stack: Stack | None, tags: Mapping[str, str]) -> None:
+        self._state = state
         self._program = program
         self._tags = tags
         self._veil = Veil(program)
-        self._records = [row for row in engine.records(stack.stack_id) if not row.stale] if stack else []
-        self._scope: Any = _Known(engine, stack.stack_id) if stack else _Nothing()
+        self._records = [row for row in state.records(stack.stack_id) if not row.stale] if stack else []
+        self._scope: Any = _Known(state, stack.stack_id) if stack else _Nothing()
 
     def rows(self) -> list[dict[str, Any]]:
         known = {row.logical_id: row for row in self._records}

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opsctl.localcloud.errors import ApiError
 from opsctl.localcloud.models import Stack, StackResource
 from opsctl.localcloud.ros.parameters import MASK, masked
 from opsctl.localcloud.ros.program import Program
+from opsctl.localcloud.ros.state import State
 from opsctl.localcloud.ros.veil import Veil
-
-if TYPE_CHECKING:
-    from opsctl.localcloud.ros.engine import Engine
 
 
 def tags(stack: Stack) -> list[dict[str, str]]:
@@ -42,32 +40,32 @@ def summary(stack: Stack) -> dict[str, Any]:
     }
 
 
-def detail(engine: Engine, stack: Stack, *, with_outputs: bool) -> dict[str, Any]:
+def detail(state: State, stack: Stack, *, with_outputs: bool) -> dict[str, Any]:
     """GetStack."""
     return {
         **{key: value for key, value in summary(stack).items() if key != "OperationInfo"},
         "Description": stack.description,
         "TemplateDescription": stack.description,
-        "Parameters": parameters(engine, engine.program(stack), stack.stack_id, stack.name),
-        "Outputs": outputs(engine, stack) if with_outputs else [],
+        "Parameters": parameters(state, state.program(stack), stack.stack_id, stack.name),
+        "Outputs": outputs(state, stack) if with_outputs else [],
         "NotificationURLs": stack.notification_urls,
         "RootStackId": "",
         "Interface": "",
-        "ResourceProgress": progress(engine, stack),
+        "ResourceProgress": progress(state, stack),
     }
 
 
-def parameters(engine: Engine, program: Program, stack_id: str, name: str) -> list[dict[str, str]]:
+def parameters(state: State, program: Program, stack_id: str, name: str) -> list[dict[str, str]]:
     """The template's parameters, secrets masked, and the pseudo parameters, as GetStack and PreviewStack show them."""
     shown = masked(program.template.parameters, program.values)
-    pseudo = {key: str(value) for key, value in engine.pseudo(stack_id, name).items() if key.startswith("ALIYUN::")}
+    pseudo = {key: str(value) for key, value in state.pseudo(stack_id, name).items() if key.startswith("ALIYUN::")}
     pairs = {**shown, **pseudo, "ALIYUN::NoValue": "None"}
     return [{"ParameterKey": key, "ParameterValue": value} for key, value in pairs.items()]
 
 
-def outputs(engine: Engine, stack: Stack) -> list[dict[str, Any]]:
+def outputs(state: State, stack: Stack) -> list[dict[str, Any]]:
     """Computed when asked for; one that cannot be resolved (yet) reads None, with the reason as its description."""
-    program, scope = engine.program(stack), engine.scope(stack.stack_id)
+    program, scope = state.program(stack), state.scope(stack.stack_id)
     rows = []
     for name, node in program.outputs.items():
         description = node.description
@@ -79,12 +77,12 @@ def outputs(engine: Engine, stack: Stack) -> list[dict[str, Any]]:
     return rows
 
 
-def progress(engine: Engine, stack: Stack) -> dict[str, int]:
-    rows = engine.records(stack.stack_id)
+def progress(state: State, stack: Stack) -> dict[str, int]:
+    rows = state.records(stack.stack_id)
     done = sum(row.status.endswith("_COMPLETE") for row in rows)
     failed = sum(row.status.endswith("_FAILED") for row in rows)
     return {
-        "TotalResourceCount": len(engine.program(stack).resources),
+        "TotalResourceCount": len(state.program(stack).resources),
         "SuccessResourceCount": done,
         "FailedResourceCount": failed,
         "InProgressResourceCount": len(rows) - done - failed,
