@@ -130,3 +130,12 @@ def test_an_interrupted_operation_is_taken_up_and_ended(engine: Engine) -> None:
     again.resume()
     until(lambda: again.cloud.stacks["id"].status == "CREATE_COMPLETE")
     again.stop(timeout=5)
+
+
+def test_what_takes_too_long_is_rolled_back(engine: Engine) -> None:
+    wanted = stack(Long={"Type": "ALIYUN::ROS::Sleep", "Properties": {"CreateDuration": 60}})
+    engine.begin(wanted, "CREATE", deadline=time.time() + 0.3)
+    until(lambda: engine.cloud.stacks["id"].operation is None)
+    ended = engine.cloud.stacks["id"]
+    assert (ended.status, ended.status_reason) == ("CREATE_ROLLBACK_COMPLETE", "Create timed out")
+    assert engine.records("id") == []

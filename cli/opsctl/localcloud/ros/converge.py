@@ -162,8 +162,10 @@ class Converge:
         if self.state.stopping:
             raise Interrupted
         if self.canceled() and verb != "DELETE":
-            reason = f"{verb} aborted" if self._failure else f"{verb.title()} timed out"
-            self._fail(table[record.key], verb, "", reason)
+            if self._failure:
+                self._fail(table[record.key], verb, "", f"{verb} aborted")
+            self._note(table[record.key], f"{verb}_FAILED", f"{verb.title()} timed out")
+            return
         self._note(replace(table[record.key], pending=False), f"{verb}_COMPLETE", "state changed")
 
     def _fail(self, record: StackResource, verb: str, exception: str, text: str) -> None:

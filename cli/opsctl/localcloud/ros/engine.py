@@ -110,7 +110,7 @@ class Engine(State):
     def _failed(self, stack: Stack, operation: dict[str, Any], reason: str) -> bool:
         action = operation["action"]
         if reason == "timed out":
-            reason = f"{action.title()} timed out"
+            reason = f"{action.replace('_', ' ').capitalize()} timed out"
         if action == "CREATE" and not stack.disable_rollback:
             self._next(stack, "CREATE_ROLLBACK", reason, stack)
         elif action == "UPDATE":
