@@ -157,7 +157,7 @@ def test_the_guard_passes_the_exit_status_on(tmp_path: Path, program: str, statu
 
 def test_the_guard_lets_the_command_end_by_itself_when_asked(tmp_path: Path) -> None:
     program = (
-        "import time\nprint('up', flush=True)\ntry: time.sleep(600)\nexcept KeyboardInterrupt: raise SystemExit(7)"
+        "import time\ntry:\n print('up', flush=True)\n time.sleep(600)\nexcept KeyboardInterrupt: raise SystemExit(7)"
     )
     process, held = guarded(tmp_path, program)
     first_line(process)
