@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from tests.integration.cloud.lab import Lab, free_port
 @pytest.fixture(scope="session")
 def lab_home(root: Path) -> Iterator[Path]:
     """A folder inside the checkout: what a killed run leaves in Docker carries its name, so that clean-up finds it."""
-    path = root / ".opsctl" / "tests" / str(os.getpid())
-    path.mkdir(parents=True, mode=0o700)
+    parent = root / ".opsctl" / "tests"
+    parent.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
     yield path
     shutil.rmtree(path, ignore_errors=True)
 
