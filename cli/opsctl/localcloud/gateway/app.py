@@ -11,7 +11,6 @@ import asyncio
 import logging
 import re
 import time
-import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -23,7 +22,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from opsctl.localcloud.errors import ApiError
+from opsctl.localcloud.errors import ApiError, places
 from opsctl.localcloud.gateway.answer import PRODUCTS, Answer, ThrottledError, failure, success
 from opsctl.localcloud.gateway.params import Params
 from opsctl.localcloud.gateway.replay import Nonces
@@ -191,7 +190,7 @@ class Gateway:
         except ApiError as error:
             return failure(error, visit.request_id, visit.host, visit.product)
         except Exception as error:
-            log.error("%s %s failed:\n%s", visit.request_id, visit.what, _places(error))
+            log.error("%s %s failed:\n%s", visit.request_id, visit.what, places(error))
             server = ApiError("InternalError", "Server error.", 500)
             return failure(server, visit.request_id, visit.host, visit.product)
 
@@ -242,15 +241,6 @@ class Gateway:
 
     def _closed(self, visit: Visit, _: bytes) -> Answer:
         raise ApiError("Forbidden", "This service is for the hosts of the local cloud only.", 403)
-
-
-def _places(error: BaseException) -> str:
-    lines: list[str] = []
-    chain: BaseException | None = error
-    while chain is not None:
-        lines += [*traceback.format_tb(chain.__traceback__), f"{type(chain).__name__}\n"]
-        chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)
-    return "".join(lines)
 
 
 def _no_action() -> ApiError:
