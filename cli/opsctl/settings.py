@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     """Hosts worked on at the same time."""
     grace: Annotated[int, Field(ge=1, le=600)] = 10
     """Seconds between asking Ansible to stop and ending it by force."""
+    audit_anchors: list[str] = Field(default_factory=list)
+    """Where copies of the ledger's checkpoints are: `file:PATH` or `git:REPOSITORY`; a JSON list in the environment."""
 
     def chosen(self, name: str | None = None) -> tuple[str, Cloud]:
         """The profile of that name, or the default one.
