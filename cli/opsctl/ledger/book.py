@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, func, insert, select
@@ -13,9 +14,29 @@ from opsctl.db.engine import Database, spoken
 from opsctl.db.schema import ledger
 from opsctl.errors import StoreError
 from opsctl.ledger.anchor import Anchor, Head, Point
+from opsctl.ledger.checkpoint import Checkpoint, Checkpoints
+from opsctl.ledger.key import PublicKey
 from opsctl.ledger.record import Entry, Record, seal
 
+ENDS = ("finished", "canceled", "lost")
+"""The kinds that end a run: after each of them comes a checkpoint."""
+
 _COLUMNS = (ledger.c.seq, ledger.c.time, ledger.c.kind, ledger.c.run_id, ledger.c.body, ledger.c.hash)
+
+
+_TAIL = select(ledger.c.seq, ledger.c.hash, ledger.c.kind).order_by(ledger.c.seq.desc()).limit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One state of the ledger."""
+
+    head: Head | None
+    damage: str
+    """Why the head pointer cannot be read."""
+    size: int
+    """Bytes of checkpoints."""
+    records: Iterator[Record]
 
 
 class Writing:
@@ -25,6 +46,8 @@ class Writing:
         """Use `Ledger.writing`."""
         self.connection = connection
         self.entries: list[Entry] = []
+        self.signed = False
+        """Whether a checkpoint is to follow: a run ends, is refused, or the last one ended without."""
 
     def append(self, *entries: Entry) -> None:
         """Add records; they are numbered, chained and stored when the transaction ends."""
@@ -38,6 +61,8 @@ class Ledger:
         """`anchor` is the head pointer's file, beside the database or on other storage."""
         self.database = database
         self.anchor = Anchor(anchor)
+        home = database.path.parent
+        self.checkpoints = Checkpoints(home / "ledger.checkpoints", home / "keys" / "ledger")
 
     @contextmanager
     def writing(self) -> Iterator[Writing]:
@@ -51,11 +76,44 @@ class Ledger:
                     head = self._store(writing)
             if head is not None:
                 self.anchor.confirm(head)
+                if writing.signed:
+                    self._sign(head)
 
     def append(self, *entries: Entry) -> None:
         """Add records in a transaction of their own."""
         with self.writing() as writing:
             writing.append(*entries)
+
+    def checkpoint(self) -> Checkpoint | None:
+        """The newest checkpoint, made now when it does not sign the last record; None when there are no records.
+
+        Raises:
+            StoreError: the key has gone or cannot be used.
+        """
+        with spoken(self.anchor.path), self.anchor.locked():
+            with self.database.read() as connection:
+                row = connection.execute(_TAIL).first()
+            if row is None:
+                return None
+            newest = self.checkpoints.newest(self.checkpoints.signer().public)
+            point = Point(row[0], str(row[1]))
+            return newest if newest is not None and newest.point == point else self._sign(point)
+
+    def public_key(self) -> PublicKey:
+        """What proves the checkpoints; the key is made, and records there are signed, when nothing was ever signed.
+
+        Raises:
+            StoreError: the key has gone or cannot be used.
+        """
+        self.checkpoint()
+        with spoken(self.anchor.path), self.anchor.locked():
+            return self.checkpoints.signer().public
+
+    def first_since(self, time: str) -> int | None:
+        """The number of the first record that was written at or after this time."""
+        with self.database.read() as connection:
+            found: int | None = connection.execute(select(func.min(ledger.c.seq)).where(ledger.c.time >= time)).scalar()
+        return found
 
     def records(self, run_id: str | None = None, last: int | None = None) -> Iterator[Record]:
         """Records in order; only those of one run, only the last few, when asked."""
@@ -72,14 +130,26 @@ class Ledger:
                 yield Record(*row)
 
     @contextmanager
-    def snapshot(self) -> Iterator[tuple[Head | None, Iterator[Record]]]:
-        """The head pointer and the records that belong to it, whoever appends meanwhile."""
+    def snapshot(self, first: int | None = None) -> Iterator[Snapshot]:
+        """One state of the ledger, whoever appends meanwhile; only records from number `first` on, when asked."""
         with spoken(self.anchor.path), self.anchor.locked(), self.database.read() as connection:
-            head = self.anchor.read()
-            tail = connection.execute(select(func.max(ledger.c.seq))).scalar()
+            try:
+                head, damage = self.anchor.read(), ""
+            except StoreError as error:
+                head, damage = None, str(error)
+            end = connection.execute(select(func.max(ledger.c.seq))).scalar()
+            size = self.checkpoints.size()
         with self.database.read() as connection:
-            query = select(*_COLUMNS).where(ledger.c.seq <= (tail or 0)).order_by(ledger.c.seq)
-            yield head, (Record(*row) for row in connection.execute(query.execution_options(yield_per=5000)))
+            query = select(*_COLUMNS).where(ledger.c.seq <= (end or 0)).order_by(ledger.c.seq)
+            if first is not None:
+                query = query.where(ledger.c.seq >= first)
+            rows = connection.execute(query.execution_options(yield_per=5000))
+            yield Snapshot(head, damage, size, (Record(*row) for row in rows))
+
+    def _sign(self, point: Point) -> Checkpoint:
+        with self.database.read() as connection:
+            first = connection.execute(select(ledger.c.hash).order_by(ledger.c.seq).limit(1)).scalar()
+        return self.checkpoints.add(str(first), point)
 
     def _store(self, writing: Writing) -> Point:
         start = self._continue_from(writing)
@@ -95,10 +165,11 @@ class Ledger:
 
     def _continue_from(self, writing: Writing) -> Point:
         """Where the chain goes on. Damage is never papered over: after a cut tail the numbers leave a gap."""
-        row = writing.connection.execute(
-            select(ledger.c.seq, ledger.c.hash).order_by(ledger.c.seq.desc()).limit(1)
-        ).first()
+        row = writing.connection.execute(_TAIL).first()
         tail = Point() if row is None else Point(row[0], row[1])
+        writing.signed = any(_closes(entry) for entry in writing.entries) or (
+            row is not None and row[2] in ENDS and self._unsigned(tail)
+        )
         head = self._head()
         if head is None:
             if tail.seq:
@@ -110,8 +181,17 @@ class Ledger:
         last = head.last
         return last if last.seq >= tail.seq else Point(tail.seq, last.hash)
 
+    def _unsigned(self, tail: Point) -> bool:
+        """Whether opsctl was killed before it could sign the end of the last run."""
+        newest = self.checkpoints.newest()
+        return newest is None or newest.seq < tail.seq
+
     def _head(self) -> Head | None:
         try:
             return self.anchor.read()
         except StoreError:
             return None
+
+
+def _closes(entry: Entry) -> bool:
+    return entry.kind in ENDS or (entry.kind == "decided" and entry.data.get("verdict") == "deny")

@@ -1,15 +1,16 @@
-"""Verification of a chain of records: pure, one pass, constant memory."""
+"""Verification of a chain of records: pure, one pass, constant memory.
+
+What a finding says about checkpoints and anchors comes from `proof`.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from opsctl.errors import StoreError
 from opsctl.ledger.anchor import Head, Point
-from opsctl.ledger.book import Ledger
 from opsctl.ledger.record import GENESIS, Record, digest
 
 _COLUMNS = ("seq", "time", "kind", "run_id")
@@ -17,7 +18,11 @@ _COLUMNS = ("seq", "time", "kind", "run_id")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong: changed, removed, moved, added, broken, truncated, unanchored or reanchored."""
+    """What is wrong.
+
+    With the chain: changed, removed, moved, added, broken, truncated, unanchored, reanchored. With what was signed:
+    forged, missing, differs, uncovered, unsigned, unreadable, behind.
+    """
 
     seq: int
     what: str
@@ -26,7 +31,7 @@ class Finding:
     @property
     def grave(self) -> bool:
         """Whether the ledger cannot be trusted; otherwise it is something to know."""
-        return self.what != "reanchored"
+        return self.what not in ("reanchored", "unsigned", "behind")
 
 
 @dataclass(slots=True)
@@ -38,9 +43,13 @@ class _Chain:
     anchored: bool = False
 
 
-def check(records: Iterable[Record], head: Head | None) -> Iterator[Finding]:
-    """Every difference between the records, in order of number, and what was once written."""
-    chain = _Chain(anchored=head is None or head.head.seq == 0)
+def check(records: Iterable[Record], head: Head | None, start: Point | None = None) -> Iterator[Finding]:
+    """Every difference between the records, in order of number, and what was once written.
+
+    `start` is the place before the first record, when that is not the first of all.
+    """
+    start = start or Point()
+    chain = _Chain(start.seq, (start.hash,), anchored=head is None or head.head.seq == start.seq)
     for record in records:
         yield from _check_one(chain, record, head)
     if head is None:
@@ -113,45 +122,3 @@ def _content(record: Record) -> dict[str, Any]:
     except (ValueError, TypeError):
         return {}
     return loaded if isinstance(loaded, dict) else {}
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The outcome of a verification."""
-
-    records: int
-    head: str
-    """The hash of the last record."""
-    findings: tuple[Finding, ...]
-
-    @property
-    def sound(self) -> bool:
-        """Whether the ledger is what was once written."""
-        return not any(finding.grave for finding in self.findings)
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON: the shape of `opsctl audit verify -o json`."""
-        findings = [{"seq": f.seq, "what": f.what, "text": f.text, "grave": f.grave} for f in self.findings]
-        return {"sound": self.sound, "records": self.records, "head": self.head, "findings": findings}
-
-
-def audit(ledger: Ledger) -> Report:
-    """Verify a whole ledger as it is now; others may go on appending."""
-    count, last = 0, GENESIS
-
-    def counted(records: Iterable[Record]) -> Iterator[Record]:
-        nonlocal count, last
-        for record in records:
-            count, last = count + 1, record.hash
-            yield record
-
-    try:
-        with ledger.snapshot() as (head, records):
-            return Report(findings=tuple(check(counted(records), head)), records=count, head=last)
-    except StoreError as error:
-        return Report(count, last, (*_unread(ledger, counted), Finding(0, "unanchored", str(error))))
-
-
-def _unread(ledger: Ledger, counted: Callable[[Iterable[Record]], Iterator[Record]]) -> Iterator[Finding]:
-    """What can be said without a head pointer."""
-    return (finding for finding in check(counted(ledger.records()), None) if finding.what != "unanchored")

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from opsctl.db.engine import opened
 from opsctl.ledger.anchor import Point
+from opsctl.ledger.audit import audit
 from opsctl.ledger.book import Ledger
 from opsctl.ledger.record import Entry, canonical, digest, seal
-from opsctl.ledger.verify import audit
 
 RECORDS = 12
 COLUMNS = ("seq", "time", "kind", "run_id", "body", "hash")
