@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from opsctl.errors import OpsctlError
 
 COMMANDS = {
-    "run": "Run a scenario, recorded and audited.",
+    "run": "Run a scenario, a playbook, a command or a script, recorded and audited.",
     "scenario": "Show scenarios, their actions and parameters.",
     "stack": "Look at created stacks, delete them.",
     "inventory": "Show the hosts of the stacks.",

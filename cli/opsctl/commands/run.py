@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opsctl.commands.batch import command, playbook, script
 from opsctl.commands.common import CloudName, Output, complete_scenarios, desk, group
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from opsctl.runs.conduct import Ended
 
 app = group("Run something, recorded and audited.")
+app.command(context_settings={"ignore_unknown_options": True})(command)
+app.command(context_settings={"ignore_unknown_options": True})(script)
+app.command()(playbook)
 
 
 def _actions(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -68,6 +68,7 @@ def logs(
     from opsctl.errors import UsageError
     from opsctl.events.journal import encode, read
     from opsctl.events.journal import follow as following
+    from opsctl.runs.plain import spoken
 
     state = desk()
     found = state.store.get(run)
@@ -79,7 +80,7 @@ def logs(
         if events:
             sys.stdout.write(encode(record).decode("ascii"))
         elif record.get("stdout"):
-            print(record["stdout"])
+            print(spoken(record))
         if follow:
             sys.stdout.flush()
 

@@ -18,6 +18,7 @@ _KINDS = {
     "runner_on_start": "host_start",
     "runner_on_ok": "host_ok",
     "runner_on_failed": "host_failed",
+    "runner_on_output": "host_output",
     "runner_on_skipped": "host_skipped",
     "runner_on_unreachable": "host_unreachable",
     "runner_on_async_poll": "async_poll",

@@ -66,13 +66,17 @@ def ask(module: str, arguments: Mapping[str, Any], access: Access, stopping: Sto
     return dict(answers[-1])
 
 
-def hosts(access: Access) -> dict[str, Any]:
+def hosts(access: Access, pattern: str = "") -> dict[str, Any]:
     """What `ansible-inventory --list` says of a cloud: groups with their hosts, and `_meta.hostvars`.
+
+    `pattern`: only of the hosts it means.
 
     Raises:
         OpsctlError: it failed.
     """
-    found: dict[str, Any] = _bare(json.loads(inventory(("--list",), access)))
+    found: dict[str, Any] = _bare(
+        json.loads(inventory(("--list", *([f"--limit={pattern}"] if pattern else ())), access))
+    )
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from opsctl.clock import now
 from opsctl.clouds import Access, secrets
@@ -19,13 +19,13 @@ from opsctl.events.redact import Redactor
 from opsctl.ledger.book import Ledger
 from opsctl.ledger.record import Entry
 from opsctl.policy.decide import decide
-from opsctl.runs.execute import KILLED, Execution, Job, Outcome, task
+from opsctl.runs.execute import KILLED, Execution, Job, Outcome, Why, task
 from opsctl.runs.process import myself, sweep
 from opsctl.runs.progress import Progress, replay
 from opsctl.runs.recorder import Recorder, View
 from opsctl.runs.request import Requester, RunRequest, me
 from opsctl.runs.store import Run, Store
-from opsctl.runs.workspace import wipe_stale, workspace
+from opsctl.runs.workspace import wipe_stale, workspace, write
 from opsctl.settings import Settings
 
 _NOT_RETURNED = ("invocation", "diff")
@@ -42,6 +42,18 @@ EXIT = {
 }
 
 
+class Running(Protocol):
+    """Something at work on a job, that can be stopped from a signal handler."""
+
+    why: Why
+
+    def stop(self, why: Why) -> None:
+        """Ask it to stop; the second time, by force."""
+
+    def run(self, on_event: Callable[[dict[str, Any]], None]) -> Outcome:
+        """To the end; events have the shape of ansible-runner's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What turns a request into a job: known once policy has agreed."""
@@ -54,6 +66,10 @@ class Work:
     """Kind `module`: what of its return values is the run's result."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What the content needs besides the cloud's."""
+    execution: Callable[[Job, Callable[[], int]], Running] | None = None
+    """What does it, when that is not Ansible; it is told how many records wait for the journal."""
+    conclude: Callable[[Path], Any] | None = None
+    """The run's result from its journal, where it is not in what a playbook sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +146,17 @@ class Desk:
         environment = {**access.environment, **work.environment}
         hidden = secrets({**os.environ, **environment}) | _values(request)
         inventories = access.inventories(space)
+        playbook = request.playbook
+        if request.kind == "module":
+            playbook = task(space, work.title, request.content, request.parameters)
         job = Job(
             id=request.id,
             space=space,
-            playbook=request.playbook or task(space, work.title, request.content, request.parameters),
+            playbook=playbook,
             extra=dict(request.parameters) if request.playbook else {},
             environment=environment,
             inventories=inventories,
-            limit=request.targets.limit,
+            limit=_limit(space, request),
             check=request.check,
             diff=request.diff,
             forks=self.settings.forks,
@@ -146,7 +165,7 @@ class Desk:
         )
         journal = Journal(self.journal(request.id))
         try:
-            execution = Execution(job)
+            execution: Running = work.execution(job, lambda: recorder.waiting) if work.execution else Execution(job)
             recorder = Recorder(journal, Redactor(hidden), view, on_error=lambda: execution.stop("broken"))
             recorder.note({"time": now(), "event": "run_start", "data": request.plain()})
             with self.ledger.writing() as writing:
@@ -163,6 +182,8 @@ class Desk:
             journal.close()
         last = _returned(recorder.progress.last)
         result = work.pick(last) if request.kind == "module" and last else recorder.progress.result
+        if work.conclude is not None:
+            result = work.conclude(journal.path)
         return self._finish(request, status, message, recorder.progress, result)
 
     def _finish(self, request: RunRequest, status: str, message: str, progress: Progress, result: Any = None) -> Ended:
@@ -216,12 +237,13 @@ def judge(outcome: Outcome, progress: Progress) -> tuple[str, str]:
     """The run's state and why, from the exit status; the events only say which of two things a status means."""
     if outcome.why == "canceled":
         return "canceled", "canceled by the user"
-    if outcome.why == "timeout":
-        return "timeout", f"stopped after {outcome.seconds:.0f} s"
-    if outcome.status == 0:
-        return "succeeded", ""
     first = progress.failures[0] if progress.failures else None
     text = f"{first.host}: {first.task}: {first.message}" if first else ""
+    if outcome.why == "timeout":
+        # It came to its own end when only single hosts had no more time.
+        return "timeout", text if progress.complete and text else f"stopped after {outcome.seconds:.0f} s"
+    if outcome.status == 0:
+        return "succeeded", ""
     # Ansible ends with 4 both for unreachable hosts and for a playbook it cannot parse; only the first has a recap.
     if outcome.status in (2, 4, 8) and progress.complete:
         broken = progress.count("failed") or (outcome.status == 2 and not progress.count("unreachable"))
@@ -234,6 +256,16 @@ def judge(outcome: Outcome, progress: Progress) -> tuple[str, str]:
 def _returned(result: Mapping[str, Any]) -> dict[str, Any]:
     """What a module returned, without what Ansible adds and the difference, which the journal has."""
     return {key: value for key, value in result.items() if not key.startswith("_ansible") and key not in _NOT_RETURNED}
+
+
+def _limit(space: Path, request: RunRequest) -> str:
+    """What Ansible may touch: hosts that were found before are named one by one, so that no others come in since."""
+    targets = request.targets
+    if not targets.hosts or not targets.limit:
+        return targets.limit
+    path = space / "limit"
+    write(path, "".join(f"{host}\n" for host in targets.hosts))
+    return f"@{path}"
 
 
 def _values(request: RunRequest) -> set[str]:
@@ -270,7 +302,7 @@ def _interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def stopping(execution: Execution, view: View | None = None) -> Iterator[None]:
+def stopping(execution: Running, view: View | None = None) -> Iterator[None]:
     """^C asks the run to stop, a second one ends it by force."""
 
     def stop(_number: int, _frame: object) -> None:

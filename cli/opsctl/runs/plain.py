@@ -74,6 +74,15 @@ def cut(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
+def spoken(record: dict[str, Any]) -> str:
+    """What a record says to people; bytes that are no text are shown as escapes. Hosts' own output has their names."""
+    text = str(record["stdout"]).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if record["event"] != "host_output":
+        return text
+    mark = "!" if record["data"]["res"]["stream"] == "stderr" else "|"
+    return "\n".join(f"{record['host']} {mark} {each}" for each in text.splitlines())
+
+
 def line(record: dict[str, Any]) -> list[str]:  # noqa: PLR0911 - a table of cases
     """What is worth saying about a record."""
     event, host, task = record["event"], record.get("host", ""), record.get("task", "")

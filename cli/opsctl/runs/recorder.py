@@ -45,6 +45,11 @@ class Recorder:
         self._thread = threading.Thread(target=self._consume, name="recorder", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Events that were taken and are not recorded yet."""
+        return self._queue.qsize()
+
     def put(self, event: dict[str, Any]) -> None:
         """Take an event of ansible-runner."""
         try:

@@ -12,7 +12,7 @@ from opsctl.ledger.record import canonical, digest
 
 MASK = "******"
 
-Kind = Literal["scenario", "module"]
+Kind = Literal["scenario", "module", "command", "script", "playbook"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,18 @@ def me() -> Requester:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Where: a stack, a pattern that narrows it down."""
+    """Where: a stack, a pattern that narrows it down; or hosts that were found before, by a pattern."""
 
     stack: str = ""
     limit: str = ""
+    hosts: tuple[str, ...] = ()
+    digest: str = ""
+    """SHA-256 over the hosts' names and addresses; empty when they are not fixed beforehand."""
 
-    def plain(self) -> dict[str, str]:
+    def plain(self) -> dict[str, Any]:
         """As JSON."""
-        return {"stack": self.stack, "limit": self.limit}
+        fixed = {"hosts": list(self.hosts), "count": len(self.hosts), "digest": self.digest} if self.digest else {}
+        return {"stack": self.stack, "limit": self.limit, **fixed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,10 @@ class RunRequest:
     id: str
     kind: Kind
     content: str
-    """The scenario's or module's name."""
+    """The scenario's, module's, script's or playbook's name; the command."""
     action: str
     playbook: str
-    """What Ansible is given: a playbook's FQCN or path; empty for a module."""
+    """What Ansible is given: a playbook's FQCN or path; empty for a module, a command, a script."""
     cloud: str
     requester: Requester
     created: str

@@ -1,0 +1,1 @@
+"""Runs one command or script on many hosts over SSH connections of its own."""
