@@ -1,0 +1,78 @@
+"""Hosts that said the same are shown once; nothing of what they said is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as some
+
+from opsctl.fanout.fold import drawn, groups, outputs, said, whole
+from opsctl.fanout.host import CHUNK, Spool
+
+
+def _piece(host: str, data: bytes, stream: str = "stdout") -> dict[str, Any]:
+    text = data.decode("utf-8", "surrogateescape")
+    return {"event": "host_output", "host": host, "stdout": text, "data": {"res": {"stream": stream}}}
+
+
+def _end(host: str, rc: int = 0, msg: str = "") -> dict[str, Any]:
+    kind = "host_failed" if msg else "host_ok"
+    return {"event": kind, "host": host, "data": {"res": {"rc": rc, "seconds": 0.5, **({"msg": msg} if msg else {})}}}
+
+
+def test_hosts_that_said_the_same_are_one_group_and_the_largest_comes_first() -> None:
+    records = [_piece(f"web{n}", b"6.1\n") for n in (10, 2, 3)] + [_piece("web1", b"5.15\n")]
+    records += [_end(f"web{n}") for n in (1, 2, 3, 10)]
+    found = [[of.host for of in group] for group in groups(said(records))]
+    assert found == [["web2", "web3", "web10"], ["web1"]]
+
+
+def test_the_same_output_in_other_pieces_is_the_same() -> None:
+    records = [_piece("a", b"one\ntwo\n"), _piece("b", b"one\n"), _piece("b", b"two\n"), _end("a"), _end("b")]
+    assert len(groups(said(records))) == 1
+
+
+def test_another_exit_status_or_another_stream_is_not_the_same() -> None:
+    records = [_piece("a", b"x\n"), _piece("b", b"x\n", "stderr"), _piece("c", b"x\n")]
+    records += [_end("a"), _end("b"), _end("c", 1, "exit status 1")]
+    assert len(groups(said(records))) == 3
+
+
+def test_people_see_names_ending_and_output_once() -> None:
+    records = [_piece("a", b"up\n"), _piece("b", b"up\n"), _end("a"), _end("b"), _end("c", 2, "exit status 2")]
+    grouped = groups(said(records))
+    shown = drawn(grouped, outputs(records, ["a", "c"]))
+    assert shown == "2 hosts the same (exit 0): a, b\n    up\n\n1 host (exit status 2): c"
+
+
+def test_a_result_of_ansible_counts_as_output_too() -> None:
+    records = [{"event": "host_ok", "host": "a", "data": {"res": {"rc": 0, "stdout": "up"}}}]
+    assert outputs(records, ["a"]) == {"a": {"stdout": b"up", "stderr": b""}}
+
+
+def test_bytes_that_are_no_text_are_given_whole_besides() -> None:
+    row = whole({"host": "a", "rc": 0, "stdout_bytes": 2}, {"stdout": b"\xff\xfe"})
+    assert row == {"host": "a", "rc": 0, "stdout": "\ufffd\ufffd", "stdout_base64": "//4=", "stderr": ""}
+
+
+@given(some.lists(some.binary(max_size=300)))
+def test_no_byte_is_lost_between_the_host_and_the_journal(parts: list[bytes]) -> None:
+    spool = Spool()
+    pieces = [piece for part in parts for piece in spool.take(part)] + spool.rest()
+    assert b"".join(piece.encode("utf-8", "surrogateescape") for piece in pieces) == b"".join(parts)
+
+
+def test_a_piece_ends_where_a_line_ends_unless_the_line_is_very_long() -> None:
+    spool = Spool()
+    assert spool.take(b"one\ntw") == ["one\n"]
+    assert spool.take(b"o\n") == ["two\n"]
+    assert [len(piece) for piece in spool.take(b"x" * (CHUNK + 1))] == [CHUNK, 1]
+
+
+def test_a_private_key_stays_in_one_piece() -> None:
+    spool = Spool()
+    assert spool.take(b"a\n-----BEGIN PRIVATE KEY-----\nAAAA\n") == ["a\n"]
+    assert spool.take(b"-----END PRIVATE KEY-----\n") == [
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+    ]
