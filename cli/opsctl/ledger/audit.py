@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from opsctl.errors import StoreError
-from opsctl.ledger.book import ENDS, Ledger, Snapshot
+from opsctl.ledger.book import ENDS, Ledger
 from opsctl.ledger.key import PublicKey, load
 from opsctl.ledger.proof import Trail, walked
 from opsctl.ledger.record import GENESIS, Record
@@ -70,8 +71,10 @@ def audit(ledger: Ledger, witnesses: Sequence[Witness] = (), key: PublicKey | No
     """Verify a ledger as it is now; others may go on appending. `key` is trusted instead of the one in the home."""
     findings: list[Finding] = []
     key = key or _own(ledger, findings)
+    # Read before the ledger is: an anchor must not know more than the records it is compared with.
+    others = _anchors(witnesses, key, findings)
     with ledger.snapshot() as snapshot:
-        own, others = _trails(ledger, snapshot, witnesses, key, findings)
+        own = Trail("checkpoint", partial(ledger.checkpoints.lines, snapshot.size), key) if key else None
         trails = ([own] if own else []) + others
         tally = Tally()
         chain = list(check(tally.of(walked(snapshot.records, trails)), snapshot.head))
@@ -108,26 +111,17 @@ def _own(ledger: Ledger, findings: list[Finding]) -> PublicKey | None:
     return found.public
 
 
-def _trails(
-    ledger: Ledger,
-    snapshot: Snapshot,
-    witnesses: Sequence[Witness],
-    key: PublicKey | None,
-    findings: list[Finding],
-) -> tuple[Trail | None, list[Trail]]:
-    if key is None:
-        for witness in witnesses:
-            findings.append(Finding(0, "unreadable", f"anchor {witness.name} cannot be checked: there is no key"))
-        return None, []
-    others = []
+def _anchors(witnesses: Sequence[Witness], key: PublicKey | None, findings: list[Finding]) -> list[Trail]:
+    trails = []
     for witness in witnesses:
+        if key is None:
+            findings.append(Finding(0, "unreadable", f"anchor {witness.name} cannot be checked: there is no key"))
+            continue
         try:
-            lines = witness.lines()
+            trails.append(Trail(f"anchor {witness.name}: checkpoint", witness.lines(), key, whole=False))
         except StoreError as error:
             findings.append(Finding(0, "unreadable", str(error)))
-        else:
-            others.append(Trail(f"anchor {witness.name}: checkpoint", lines, key, whole=False))
-    return Trail("checkpoint", lambda: ledger.checkpoints.lines(snapshot.size), key), others
+    return trails
 
 
 def _uncovered(own: Trail, tally: Tally, signed: bool) -> Iterator[Finding]:

@@ -21,6 +21,9 @@ from opsctl.ledger.record import Entry, Record, seal
 ENDS = ("finished", "canceled", "lost")
 """The kinds that end a run: after each of them comes a checkpoint."""
 
+_AHEAD = 1000
+"""Rows fetched in one piece: few, since a record may be large."""
+
 _COLUMNS = (ledger.c.seq, ledger.c.time, ledger.c.kind, ledger.c.run_id, ledger.c.body, ledger.c.hash)
 
 
@@ -126,7 +129,7 @@ class Ledger:
         else:
             query = query.order_by(ledger.c.seq)
         with self.database.read() as connection:
-            for row in connection.execute(query.execution_options(yield_per=5000)):
+            for row in connection.execute(query.execution_options(yield_per=_AHEAD)):
                 yield Record(*row)
 
     @contextmanager
@@ -143,7 +146,7 @@ class Ledger:
             query = select(*_COLUMNS).where(ledger.c.seq <= (end or 0)).order_by(ledger.c.seq)
             if first is not None:
                 query = query.where(ledger.c.seq >= first)
-            rows = connection.execute(query.execution_options(yield_per=5000))
+            rows = connection.execute(query.execution_options(yield_per=_AHEAD))
             yield Snapshot(head, damage, size, (Record(*row) for row in rows))
 
     def _sign(self, point: Point) -> Checkpoint:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from opsctl.clock import now
@@ -71,6 +71,19 @@ def parse(line: str) -> Checkpoint | None:
         return None
 
 
+def signed(signer: Signer, last: Checkpoint | None, ledger: str, point: Point) -> Checkpoint:
+    """The checkpoint that follows `last`, which must be the same key's."""
+    claim = Checkpoint(
+        ledger=ledger,
+        number=1 if last is None else last.number + 1,
+        seq=point.seq,
+        hash=point.hash,
+        time=now(),
+        previous=GENESIS if last is None else digest(last.line),
+    )
+    return replace(claim, signature=signer.sign(claim.claim))
+
+
 _TYPES = {"ledger": str, "number": int, "seq": int, "hash": str, "time": str, "previous": str, "signature": str}
 
 
@@ -91,18 +104,9 @@ class Checkpoints:
         """
         signer = self.signer()
         # Never after a line that is not ours: the signature on this one will speak for all before it.
-        last = self.newest(signer.public)
-        claim = Checkpoint(
-            ledger=ledger,
-            number=1 if last is None else last.number + 1,
-            seq=point.seq,
-            hash=point.hash,
-            time=now(),
-            previous=GENESIS if last is None else digest(last.line),
-        )
-        signed = Checkpoint(**{**asdict(claim), "signature": signer.sign(claim.claim)})
-        append(self.path, signed.line)
-        return signed
+        made = signed(signer, self.newest(signer.public), ledger, point)
+        append(self.path, made.line)
+        return made
 
     def signer(self) -> Signer:
         """The key, made when nothing was ever signed."""
@@ -123,14 +127,17 @@ class Checkpoints:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def lines(self, size: int) -> Iterator[str]:
-        """The lines in the first `size` bytes; what a crash tore off the last one is left out."""
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
-            while size > 0 and (line := file.readline(LINE)):
-                size -= len(line)
-                if line.endswith(b"\n") or len(line) == LINE or size > 0:
-                    yield text(line)
+        """The lines in the first `size` bytes."""
+        return lines(self.path, size) if size else iter(())
+
+
+def lines(path: Path, size: int) -> Iterator[str]:
+    """The lines in the first `size` bytes of a file; what a crash tore off the last one is left out."""
+    with path.open("rb") as file:
+        while size > 0 and (line := file.readline(LINE)):
+            size -= len(line)
+            if line.endswith(b"\n") or size > 0:
+                yield text(line)
 
 
 def text(line: bytes) -> str:

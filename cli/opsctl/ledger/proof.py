@@ -12,7 +12,7 @@ from opsctl.ledger.book import ENDS
 from opsctl.ledger.checkpoint import Checkpoint, parse
 from opsctl.ledger.key import PublicKey
 from opsctl.ledger.record import GENESIS, Record, digest
-from opsctl.ledger.verify import Finding
+from opsctl.ledger.verify import Finding, Signed
 
 
 @dataclass(slots=True)
@@ -107,14 +107,14 @@ class Trail:
         elif self.whole and (found.number != before.number + 1 or found.previous != digest(before.line)):
             self._say("missing", found, f"does not follow number {before.number}: some were removed or changed")
 
-    def _say(self, what: str, found: Checkpoint, text: str, once: str = "") -> None:
+    def _say(self, what: Signed, found: Checkpoint, text: str, once: str = "") -> None:
         # After the first of a kind the others say nothing new, and a rewritten chain would have one for each run.
         if (once or what) in self._said:
             return
         self._said.add(once or what)
         self._find(what, found.seq, f"{self.name} {found.number} (record {found.seq}, {found.time[:19]}Z) {text}")
 
-    def _find(self, what: str, seq: int, text: str) -> None:
+    def _find(self, what: Signed, seq: int, text: str) -> None:
         self.findings.append(Finding(seq, what, text))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from opsctl.ledger.anchor import Head, Point
 from opsctl.ledger.record import GENESIS, Record, digest
@@ -16,22 +16,26 @@ from opsctl.ledger.record import GENESIS, Record, digest
 _COLUMNS = ("seq", "time", "kind", "run_id")
 
 
+Chain = Literal["changed", "removed", "moved", "added", "broken", "truncated", "unanchored", "reanchored"]
+Signed = Literal["forged", "missing", "differs", "uncovered", "unsigned", "unreadable", "behind"]
+What = Chain | Signed
+
+NOTES = ("reanchored", "unsigned", "behind")
+"""What one should know, though the ledger can be trusted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong.
-
-    With the chain: changed, removed, moved, added, broken, truncated, unanchored, reanchored. With what was signed:
-    forged, missing, differs, uncovered, unsigned, unreadable, behind.
-    """
+    """What is wrong; docs/audit.md says what each kind means."""
 
     seq: int
-    what: str
+    what: What
     text: str
 
     @property
     def grave(self) -> bool:
         """Whether the ledger cannot be trusted; otherwise it is something to know."""
-        return self.what not in ("reanchored", "unsigned", "behind")
+        return self.what not in NOTES
 
 
 @dataclass(slots=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
 from opsctl.db.engine import refused
 from opsctl.errors import ConfigError, StoreError
-from opsctl.ledger.checkpoint import LINE, Checkpoint, append, tail, text
+from opsctl.ledger.checkpoint import Checkpoint, append, lines, tail
 
 _PATIENCE = 60
 """Seconds git may take."""
@@ -65,14 +65,7 @@ class FileWitness:
             size = self.path.stat().st_size
         except OSError as error:
             raise _unread(self.name, error.strerror or "") from error
-        return lambda: _lines(self.path, size)
-
-
-def _lines(path: Path, size: int) -> Iterator[str]:
-    with path.open("rb") as file:
-        while size > 0 and (line := file.readline(LINE)):
-            size -= len(line)
-            yield text(line)
+        return lambda: lines(self.path, size)
 
 
 class GitWitness:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -23,6 +24,7 @@ from opsctl.ledger.book import Ledger
 from opsctl.ledger.checkpoint import parse
 from opsctl.ledger.key import make, read_public
 from opsctl.ledger.record import GENESIS, Entry, canonical, digest
+from opsctl.ledger.verify import NOTES, Chain, Signed
 from opsctl.ledger.witness import FileWitness, GitWitness, named
 
 RUNS = 4
@@ -290,3 +292,24 @@ def test_an_anchor_is_never_made_where_a_mount_is_missing(home: Path, tmp_path: 
         put(home, FileWitness(tmp_path / "missing" / "anchor"))
     with pytest.raises(StoreError, match="Cannot use git"):
         put(home, GitWitness(tmp_path / "missing"))
+
+
+def test_the_document_explains_every_finding() -> None:
+    text = (Path(__file__).parents[3] / "docs/audit.md").read_text(encoding="utf-8")
+    told = {
+        name: sound
+        for names, sound in re.findall(r"^\| (`.*`) \| .* \| (yes|no) \|$", text, flags=re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    assert set(told) == {*get_args(Chain), *get_args(Signed)}
+    assert {name for name, sound in told.items() if sound == "yes"} == set(NOTES)
+
+
+def test_an_anchor_is_compared_with_records_read_after_it(home: Path, tmp_path: Path) -> None:
+    class Late(FileWitness):
+        def lines(self) -> Callable[[], Iterable[str]]:
+            ledger_at(home).append(*entries(9))
+            put(home, self)
+            return super().lines()
+
+    assert audit(ledger_at(home), [Late(tmp_path / "anchor")]).findings == ()
