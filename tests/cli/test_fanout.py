@@ -239,3 +239,13 @@ def test_all_hosts_must_be_meant(cli: Cli, inventory: Path, pattern: list[str]) 
 def test_a_pattern_without_hosts_is_one_line(cli: Cli, inventory: Path) -> None:
     result = cli("run", "command", "-H", "nobody", "-i", str(inventory), "--", "true")
     assert (result.code, result.line) == (2, "opsctl: No host matches 'nobody'; `opsctl inventory` shows the cloud's")
+
+
+@pytest.mark.skipif(shutil.which("sudo") is None, reason="needs sudo on this machine")
+def test_become_is_somebody_else_and_a_refusal_is_told(cli: Cli, server: Server, tmp_path: Path) -> None:
+    more = "[other]\nweb1 ansible_become_user=nobody\nweb2 ansible_become_user=no-such-user"
+    words = ["-i", str(server.inventory(tmp_path, more)), "--become", "-o", "json", "--", "id", "-un"]
+    result = cli("run", "command", "-H", "web1,web2", *words)
+    assert result.code == 3, result.err
+    assert _rows(result)["web1"]["stdout"] == "nobody\n"
+    assert "cannot become no-such-user" in _rows(result)["web2"]["error"]
