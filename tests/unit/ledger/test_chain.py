@@ -127,11 +127,11 @@ def mutate(home: Path, mutation: tuple[object, ...]) -> None:
     elif kind == "cut":
         change(home, "DELETE FROM ledger WHERE seq >= ?", values[0])
     elif kind == "swap":
-        one, other = values
-        if one != other:
+        one, another = values
+        if one != another:
             change(home, "UPDATE ledger SET seq = -1000 WHERE seq = ?", one)
-            change(home, "UPDATE ledger SET seq = ? WHERE seq = ?", one, other)
-            change(home, "UPDATE ledger SET seq = ? WHERE seq = -1000", other)
+            change(home, "UPDATE ledger SET seq = ? WHERE seq = ?", one, another)
+            change(home, "UPDATE ledger SET seq = ? WHERE seq = -1000", another)
     elif kind == "renumber":
         change(home, "UPDATE ledger SET seq = ? WHERE seq = ?", values[1], values[0])
     elif kind == "add":
