@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
+from opsctl.home import locate
+from opsctl.policy.grants import Grant, Policy, load
+from opsctl.policy.identity import of_uid
+from opsctl.policy.match import Answer, Case, matches
 from opsctl.runs.request import RunRequest
 
 Verdict = Literal["allow", "deny", "approve"]
+_ORDER: tuple[Verdict, ...] = ("allow", "approve", "deny")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +31,49 @@ class Decision:
         return {"verdict": self.verdict, "rule": self.rule, "text": self.text}
 
 
-def decide(request: RunRequest, owner: int) -> Decision:
-    """The decision for this request in an installation that belongs to the user with the id `owner`."""
-    if request.requester.uid == owner:
-        return Decision("allow", "owner", f"{request.requester.name} owns this installation")
-    return Decision("deny", "default", f"{request.requester.name} has no grant here; ask the owner (uid {owner})")
+def decide(request: RunRequest, owner: int, policy: Policy | None = None) -> Decision:
+    """The decision for this request in an installation that belongs to the user with the id `owner`.
+
+    `policy`: the grants; read from this installation's policy.yml when not given.
+
+    Raises:
+        ConfigError: policy.yml cannot be used: then nobody may do anything.
+    """
+    who = of_uid(request.requester.uid)
+    hosts = dict.fromkeys(request.targets.hosts)
+    case = Case(request, who, datetime.now().astimezone(), hosts)
+    return decided(case, owner, load(locate()) if policy is None else policy)
+
+
+def decided(case: Case, owner: int, policy: Policy) -> Decision:
+    """The decision on a case: each host is decided for itself, and the strictest holds for all."""
+    strictest = Decision("allow", "", "")
+    for host in case.hosts or (None,):
+        found = _host(case, owner, policy, host)
+        if not strictest.rule or _ORDER.index(found.verdict) > _ORDER.index(strictest.verdict):
+            strictest = found
+        if strictest.verdict == "deny":
+            break
+    return strictest
+
+
+def _host(case: Case, owner: int, policy: Policy, host: str | None) -> Decision:
+    answers = [(grant, matches(policy, grant, case, host)) for grant in policy.grants]
+    name = case.who.name
+    place = f" on {host}" if host else ""
+    if denying := _first(answers, "deny", True) or _first(answers, "deny", None):
+        return Decision("deny", denying.name, f"{name} may not run this{place}")
+    if asking := _first(answers, "approve", True):
+        return Decision("approve", asking.name, f"{name} may run this{place} after an approval")
+    allowing = _first(answers, "allow", True)
+    if not allowing and case.who.uid != owner:
+        return Decision("deny", "default", f"{name} has no grant for this{place}; ask the owner (uid {owner})")
+    if asking := _first(answers, "approve", None):
+        return Decision("approve", asking.name, f"{name} may run this{place} after an approval: it may be meant")
+    if case.who.uid == owner:
+        return Decision("allow", "owner", f"{name} owns this installation")
+    return Decision("allow", allowing.name if allowing else "owner", f"{name} may run this{place}")
+
+
+def _first(answers: list[tuple[Grant, Answer]], effect: Verdict, wanted: Answer) -> Grant | None:
+    return next((grant for grant, answer in answers if grant.effect == effect and answer is wanted), None)

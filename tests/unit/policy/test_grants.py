@@ -1,0 +1,246 @@
+"""Grants: deny wins, then approve, then allow; nobody but the owner may do anything else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opsctl.errors import ConfigError
+from opsctl.policy.decide import Decision, decide, decided
+from opsctl.policy.grants import Policy, load, read
+from opsctl.policy.identity import Identity, of_name, of_uid
+from opsctl.policy.match import Case
+from opsctl.runs.request import Requester, RunRequest, Targets
+
+OWNER, BOB = 0, Identity("bob", 1234, frozenset({"ops"}))
+MONDAY = datetime(2026, 11, 23, 10, 0)
+HOSTS: dict[str, frozenset[str] | None] = {"web-1": frozenset({"web"}), "db-1": frozenset({"db"})}
+
+
+def request(content: str = "uptime", kind: Any = "command", **values: Any) -> RunRequest:
+    given: dict[str, Any] = {"action": "", "playbook": "", "cloud": "local", "created": "", **values}
+    return RunRequest(id="1", kind=kind, content=content, requester=Requester(BOB.name, 1234), **given)
+
+
+def ask(
+    text: str, asked: RunRequest | None = None, *, who: Identity = BOB, hosts: Any = None, at: datetime = MONDAY
+) -> Decision:
+    return decided(Case(asked or request(), who, at, hosts or {}), OWNER, read(text))
+
+
+def grant(effect: str = "allow", name: str = "g", **parts: str) -> str:
+    lines = [f"  - name: {name}", f"    effect: {effect}", f"    who: {parts.pop('who', 'bob')}"]
+    return "\n".join([*lines, *(f"    {key}: {value}" for key, value in parts.items())]) + "\n"
+
+
+def policy(*grants: str, head: str = "") -> str:
+    return f"{head}grants:\n{''.join(grants)}"
+
+
+def test_without_a_file_the_owner_may_and_nobody_else() -> None:
+    assert ask("").plain() == {
+        "verdict": "deny",
+        "rule": "default",
+        "text": "bob has no grant for this; ask the owner (uid 0)",
+    }
+    assert ask("", who=of_uid(OWNER)).rule == "owner"
+
+
+def test_deny_wins_then_approve_then_allow() -> None:
+    allow, approve, deny = grant(name="a"), grant("approve", "b"), grant("deny", "c")
+    assert ask(policy(allow)).verdict == "allow"
+    assert ask(policy(allow, approve)).rule == "b"
+    assert ask(policy(allow, approve, deny)).rule == "c"
+
+
+def test_a_deny_holds_for_the_owner() -> None:
+    assert ask(policy(grant("deny", who="everybody")), who=of_uid(OWNER)).verdict == "deny"
+
+
+@pytest.mark.parametrize(
+    ("who", "verdict"), [("bob", "allow"), ("os:ops", "allow"), ("group:dev", "allow"), ("eve", "deny")]
+)
+def test_who(who: str, verdict: str) -> None:
+    assert ask(policy(grant(who=f'"{who}"'), head="groups: {dev: [alice, bob]}\n")).verdict == verdict
+
+
+def test_a_role_is_what_its_holders_may_do() -> None:
+    text = policy(grant(what="[reader]"), head="roles: {reader: {command: [uptime, 'df *']}}\n")
+    assert ask(text).verdict == "allow"
+    assert ask(text, request("df -h")).verdict == "allow"
+    assert ask(text, request("reboot")).verdict == "deny"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "systemctl status x; reboot",
+        "systemctl status $(reboot)",
+        "systemctl status `reboot`",
+        "systemctl status x && reboot",
+        "systemctl status x | sh",
+        "systemctl status x > /etc/passwd",
+        "systemctl status $X",
+        "LD_PRELOAD=x systemctl status x",
+        "PATH=/tmp; systemctl status x",
+        "systemctl status x\nreboot",
+        "systemctl status <(reboot)",
+        "f() { systemctl status x; }",
+        "systemctl status 'x",
+        "systemctl status x &&",
+        "(systemctl status x)",
+        "systemctl status x\0",
+        "",
+    ],
+)
+def test_an_allowed_pattern_lets_nothing_else_through(text: str) -> None:
+    assert ask(policy(grant(what="{command: 'systemctl status *'}")), request(text)).verdict == "deny"
+
+
+@pytest.mark.parametrize(
+    "text", ["systemctl status x", "systemctl status x 2>&1", "systemctl 'status' x | systemctl status y"]
+)
+def test_an_allowed_pattern_fits(text: str) -> None:
+    assert ask(policy(grant(what="{command: 'systemctl status *'}")), request(text)).verdict == "allow"
+
+
+@pytest.mark.parametrize(
+    "text", ["reboot", "/sbin/reboot", "true; sudo reboot", "sh -c 'sudo reboot'", "echo $(reboot)", "x 'y"]
+)
+def test_a_denied_pattern_is_found_wherever_it_runs(text: str) -> None:
+    assert ask(policy(grant(), grant("deny", "never", what="{command: reboot}")), request(text)).rule == "never"
+
+
+def test_a_denied_word_as_argument_is_no_command() -> None:
+    assert (
+        ask(policy(grant(), grant("deny", "never", what="{command: reboot}")), request("grep reboot x")).verdict
+        == "allow"
+    )
+
+
+def test_risk_bounds_an_allow_and_starts_an_approval() -> None:
+    text = policy(
+        grant(what="{command: '*', risk: medium}"), grant("approve", "ask", what="{command: '*', risk: medium}")
+    )
+    assert ask(text, request("uptime")).verdict == "allow"
+    assert ask(text, request("systemctl restart x")).rule == "ask"
+    assert ask(policy(grant(what="{command: '*', risk: medium}")), request("reboot")).verdict == "deny"
+
+
+def test_every_host_must_be_allowed() -> None:
+    text = policy(grant(where="{host: 'web-*'}"))
+    assert ask(text, hosts={"web-1": None}).verdict == "allow"
+    assert ask(text, hosts=HOSTS).text == "bob has no grant for this on db-1; ask the owner (uid 0)"
+    assert ask(text).verdict == "deny"
+
+
+def test_one_denied_host_denies_all_and_so_does_one_that_is_not_known() -> None:
+    text = policy(grant(), grant("deny", "never", where="{group: db}"))
+    assert ask(text, hosts=HOSTS).rule == "never"
+    assert ask(text, hosts={"web-1": HOSTS["web-1"]}).verdict == "allow"
+    assert ask(text, hosts={"web-1": None}).rule == "never"
+
+
+def test_an_approval_for_some_hosts_grants_nothing_on_unknown_ones() -> None:
+    text = grant("approve", "ask", where="{host: 'web-*'}")
+    assert ask(policy(text)).rule == "default"
+    assert ask(policy(text, grant())).rule == "ask"
+    assert ask(policy(text, grant()), hosts={"db-1": None}).verdict == "allow"
+
+
+def test_scenarios_actions_stacks_and_clouds() -> None:
+    text = policy(grant(what="{scenario: 'redis-*', action: inspect}", where="{cloud: local, stack: 'test-*'}"))
+
+    def may(action: str = "inspect", cloud: str = "local", stack: str = "test-1") -> str:
+        asked = request("redis-cluster", "scenario", action=action, cloud=cloud, targets=Targets(stack=stack))
+        return ask(text, asked).verdict
+
+    assert may() == "allow"
+    assert {may("destroy"), may(cloud="prod"), may(stack="live"), may(stack="")} == {"deny"}
+
+
+@pytest.mark.parametrize(
+    ("when", "hour", "day", "verdict"),
+    [
+        ("{days: [mon]}", 10, 23, "allow"),
+        ("{days: [tue]}", 10, 23, "deny"),
+        ("{hours: '09:00-10:00'}", 9, 23, "allow"),
+        ("{hours: '09:00-10:00'}", 10, 23, "deny"),
+        ("{hours: '22:00-06:00', days: mon}", 23, 23, "allow"),
+        ("{hours: '22:00-06:00', days: mon}", 5, 24, "allow"),
+        ("{hours: '22:00-06:00', days: mon}", 5, 23, "deny"),
+    ],
+)
+def test_when(when: str, hour: int, day: int, verdict: str) -> None:
+    at = datetime(2026, 11, day, hour, 0)
+    assert ask(policy(grant(when=when)), at=at).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("grnats: []", "policy.yml, line 1: grnats: unknown key (did you mean grants?)"),
+        (policy(grant("alow")), "policy.yml, line 3: grants.0.effect: input should be 'allow', 'deny' or 'approve'"),
+        (policy(grant(where="{hst: x}")), "policy.yml, line 5: grants.0.where.hst: unknown key (did you mean host?)"),
+        (policy(grant(what="[raeder]"), head="roles: {reader: {}}\n"), "unknown role raeder (did you mean reader?)"),
+        (policy(grant(who='"group:x"')), "policy.yml, line 4: grants.0.who: unknown group x"),
+        (policy(grant(who="[]")), "grants.0.who: names nobody"),
+        (policy(grant(), grant()), "policy.yml, line 5: grants.1.name: the name g is taken"),
+        (policy(grant(when="{hours: '9-10'}")), 'line 5: grants.0.when.hours: want hours as "09:00-17:30", not "9-10"'),
+        ("a: [", "policy.yml, line 1: not YAML"),
+        ("groups: {a: [group:b], b: []}", "policy.yml, line 1: groups.a: a group cannot hold groups"),
+        ("- x", "policy.yml"),
+    ],
+)
+def test_a_bad_policy_is_one_line_with_the_key(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_policy_or_refused(text: str) -> None:
+    said = "policy.yml"
+    try:
+        read(text)
+    except ConfigError as error:
+        said = str(error)
+    assert said.startswith("policy.yml")
+
+
+def test_what_others_can_write_is_no_policy(tmp_path: Path) -> None:
+    assert load(tmp_path) == Policy()
+    (tmp_path / "policy.yml").write_text(policy(grant()))
+    (tmp_path / "policy.yml").chmod(0o600)
+    assert load(tmp_path).grants[0].name == "g"
+    (tmp_path / "policy.yml").chmod(0o620)
+    with pytest.raises(ConfigError, match="can be written by others"):
+        load(tmp_path)
+
+
+def test_the_environment_says_nobody_s_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = of_uid(0).name
+    for variable in ("USER", "LOGNAME", "SUDO_USER", "USERNAME"):
+        monkeypatch.setenv(variable, "eve")
+    assert of_uid(0).name == name
+    assert of_name(name).uid == 0
+    assert of_name("nobody-of-that-name").uid is None
+
+
+def test_a_request_is_decided_with_the_file_of_its_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPSCTL_HOME", str(tmp_path))
+    asked = request(targets=Targets(hosts=("web-1",), digest="d"))
+    assert decide(asked, 0).rule == "default"
+    assert decide(asked, 1234).rule == "owner"
+    (tmp_path / "policy.yml").write_text(policy(grant(who="everybody", where="{host: 'web-*'}")))
+    (tmp_path / "policy.yml").chmod(0o600)
+    assert decide(asked, 0).rule == "g"
