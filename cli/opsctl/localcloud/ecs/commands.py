@@ -11,7 +11,7 @@ from opsctl.localcloud.cloud import Cloud, iso
 from opsctl.localcloud.errors import ApiError, missing_parameter
 from opsctl.localcloud.gateway.app import Request
 from opsctl.localcloud.gateway.params import Params
-from opsctl.localcloud.hosts.assistant import OPEN, Assistant
+from opsctl.localcloud.hosts.assistant import OPEN, Assistant, record_status
 from opsctl.localcloud.ids import new_hex
 from opsctl.localcloud.models import Command, Instance
 from opsctl.localcloud.paging import page, tagged
@@ -164,13 +164,6 @@ class CommandApi:
                 ]
             },
         }
-
-
-def record_status(status: str) -> str:
-    """The older field: a command that ran and exited non-zero is Finished."""
-    if status in OPEN:
-        return "Running"
-    return "Finished" if status in ("Success", "Failed") else "Failed"
 
 
 def overall(states: list[str]) -> str:

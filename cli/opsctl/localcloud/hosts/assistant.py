@@ -186,3 +186,10 @@ def _fill(command: Command, builtin: dict[str, str]) -> str:
         return command.content
     values = {key.lower(): value for key, value in {**command.parameters, **builtin}.items()}
     return _NAME.sub(lambda match: values.get(match[1].lower(), match[0]), command.content)
+
+
+def record_status(status: str) -> str:
+    """The older field: a command that ran and exited non-zero is Finished."""
+    if status in OPEN:
+        return "Running"
+    return "Finished" if status in ("Success", "Failed") else "Failed"

@@ -8,6 +8,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from opsctl.localcloud.hosts.assistant import record_status
 from opsctl.localcloud.ids import new_hex, new_id
 from opsctl.localcloud.models import Command, KeyPair
 from opsctl.localcloud.resources.base import (
@@ -309,7 +310,12 @@ class RunCommand(Resource):
     def attribute(self, context: Context, name: str) -> Any:
         command = context.cloud.commands[context.physical_id]
         rows = [
-            {"InstanceId": key, "InvokeRecordStatus": "Finished", "Output": row["Output"], "ExitCode": row["ExitCode"]}
+            {
+                "InstanceId": key,
+                "InvokeRecordStatus": record_status(row["InvocationStatus"]),
+                "Output": row["Output"],
+                "ExitCode": row["ExitCode"],
+            }
             for key, row in command.results.items()
         ]
         return {
