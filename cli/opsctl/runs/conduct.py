@@ -25,7 +25,7 @@ from opsctl.runs.progress import Progress, replay
 from opsctl.runs.recorder import Recorder, View
 from opsctl.runs.request import Requester, RunRequest, me
 from opsctl.runs.store import Run, Store
-from opsctl.runs.workspace import wipe_stale, workspace, write
+from opsctl.runs.workspace import wipe, wipe_stale, workspace, write
 from opsctl.settings import Settings
 
 _NOT_RETURNED = ("invocation", "diff")
@@ -215,6 +215,8 @@ class Desk:
 
     def _lose(self, run: Run) -> bool:
         sweep(run.id)
+        # It may have been killed before it wrote its name there.
+        wipe(run.id)
         progress = self.progress(run.id)
         message = "opsctl was killed while it ran" if run.status == "running" else "opsctl was killed before it began"
         recap = progress.plain()

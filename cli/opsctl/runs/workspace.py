@@ -44,6 +44,11 @@ def wipe_stale() -> list[str]:
     return wiped
 
 
+def wipe(run_id: str) -> None:
+    """Wipe the directory of a run that has surely ended."""
+    shutil.rmtree(base() / run_id, ignore_errors=True)
+
+
 def write(path: Path, text: str) -> None:
     """A new file only this user can read, from its first byte."""
     with os.fdopen(
