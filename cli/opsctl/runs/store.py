@@ -48,6 +48,10 @@ class Run:
     recap: dict[str, Any] | None
     result: Any
     owner: Owner
+    spec: dict[str, Any] | None = None
+    """What it can be built from again; none for runs of before."""
+    parent: str | None = None
+    """The run that this one repeats or goes on with."""
 
     @property
     def active(self) -> bool:
@@ -155,7 +159,7 @@ def _text(value: Any) -> str:
 
 def _run(row: RowMapping | Mapping[str, Any]) -> Run:
     values = dict(row)
-    for name in ("requester", "parameters", "targets", "options", "recap", "result"):
+    for name in ("requester", "parameters", "targets", "options", "recap", "result", "spec"):
         values[name] = None if values[name] is None else json.loads(values[name])
     values["owner"] = Owner(**json.loads(values["owner"]))
     return Run(**values)
