@@ -52,6 +52,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     lines = [f"Port {port}", "ListenAddress 0.0.0.0", f"HostKey {folder / 'hostkey'}", "PidFile none", "UsePAM no"]
+    # Without it a login shell of this machine would read what its owner does at each login.
+    lines.append(f"SetEnv HOME={folder}")
     lines += [f"AuthorizedKeysFile {folder / 'authorized'}", "StrictModes no", "PermitRootLogin yes"]
     (folder / "config").write_text("\n".join([*lines, "MaxStartups 100"]) + "\n")
     Path("/run/sshd").mkdir(exist_ok=True)
