@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import uuid
 from datetime import UTC, datetime
@@ -21,6 +22,22 @@ def stamp(seconds: float) -> str:
 def seconds(text: str) -> float:
     """The inverse of `stamp`."""
     return datetime.fromisoformat(text).timestamp()
+
+
+_SPAN = re.compile(r"([1-9]\d{0,5})([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def span(text: str) -> int:
+    """Seconds of a length of time such as `90s`, `30m`, `24h`, `7d`.
+
+    Raises:
+        ValueError: it is none; the message says what is wanted.
+    """
+    found = _SPAN.fullmatch(text)
+    if not found:
+        raise ValueError(f'want a length of time as "30m", "24h" or "7d", not "{text}"')
+    return int(found[1]) * _UNITS[found[2]]
 
 
 _last = 0

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from opsctl.clock import span
 from opsctl.errors import ConfigError, suggest
 from opsctl.policy.finding import Level
 
@@ -75,6 +76,21 @@ class Grant(_Part):
     where: Where = Where()
     when: When = When()
     effect: Literal["allow", "deny", "approve"]
+    approvers: Many = ()
+    """Effect approve: who may say yes: users, group:NAME, os:GROUP; unset = the installation's owner."""
+    needed: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Effect approve: how many must; unset = one."""
+    expires: str | None = None
+    """Effect approve: how long it may take from the question to the start, as `24h`; unset = as settings say."""
+    break_glass: Many = ()
+    """Effect approve: who may go without in an emergency, to be looked at afterwards; the owner always may."""
+
+    @field_validator("expires")
+    @classmethod
+    def _span(cls, value: str | None) -> str | None:
+        if value is not None:
+            span(value)
+        return value
 
     @field_validator("what", mode="before")
     @classmethod
@@ -200,10 +216,32 @@ def _loose(policy: Policy) -> list[tuple[list[Any], str]]:
             for role in grant.what:
                 if role not in policy.roles:
                     found.append(([*at, "what"], f"unknown role {role}{suggest(role, policy.roles)}"))
-        for who in grant.who:
-            kind, _, name = who.rpartition(":")
-            if kind == "group" and name not in policy.groups:
-                found.append(([*at, "who"], f"unknown group {name}{suggest(name, policy.groups)}"))
-            elif kind not in ("", "group", "os"):
-                found.append(([*at, "who"], f"{who}: want a user, group:NAME, os:GROUP or everybody"))
+        for key in ("who", "approvers", "break_glass"):
+            found += [([*at, key], text) for text in _nobody(policy, getattr(grant, key))]
+        if grant.effect != "approve":
+            for key in ("approvers", "needed", "expires", "break_glass"):
+                if getattr(grant, key):
+                    found.append(([*at, key], "is for grants whose effect is approve"))
+        # Users are counted here; how many a group of the operating system has is known only when they vote.
+        elif (plain := _counted(policy, grant.approvers)) is not None and plain < (grant.needed or 1):
+            found.append(([*at, "needed"], f"{grant.needed} must approve, and approvers are {plain}"))
     return found
+
+
+def _nobody(policy: Policy, names: tuple[str, ...]) -> list[str]:
+    found = []
+    for who in names:
+        kind, _, name = who.rpartition(":")
+        if kind == "group" and name not in policy.groups:
+            found.append(f"unknown group {name}{suggest(name, policy.groups)}")
+        elif kind not in ("", "group", "os"):
+            found.append(f"{who}: want a user, group:NAME, os:GROUP or everybody")
+    return found
+
+
+def _counted(policy: Policy, names: tuple[str, ...]) -> int | None:
+    """How many people these are; None when that cannot be told."""
+    people: set[str] = set()
+    for name in names:
+        people.update(policy.groups.get(name[6:], ()) if name.startswith("group:") else (name,))
+    return None if not names or any(name == "everybody" or name.startswith("os:") for name in people) else len(people)

@@ -244,3 +244,40 @@ def test_a_request_is_decided_with_the_file_of_its_installation(
     (tmp_path / "policy.yml").write_text(policy(grant(who="everybody", where="{host: 'web-*'}")))
     (tmp_path / "policy.yml").chmod(0o600)
     assert decide(asked, 0).rule == "g"
+
+
+def test_an_approving_grant_says_who_how_many_and_how_long() -> None:
+    text = policy(
+        grant("approve", approvers="[alice, 'group:dba']", needed="2", expires="8h", break_glass="[carol]"),
+        head="groups: {dba: [dave, 'os:db']}\n",
+    )
+    (asking,) = ask(text).asking
+    assert (asking.approvers, asking.needed, asking.expires) == (("alice", "group:dba"), 2, "8h")
+    assert asking.break_glass == ("carol",)
+
+
+def test_every_grant_that_asks_on_any_host_is_named() -> None:
+    text = policy(
+        grant(),
+        grant("approve", "web", where="{host: web-*}"),
+        grant("approve", "db", where="{host: db-*}"),
+        grant("approve", "other", where="{host: app-*}"),
+    )
+    assert [asking.name for asking in ask(text, hosts=HOSTS).asking] == ["web", "db"]
+    assert ask(policy(grant(), grant("approve"), grant("deny", "never")), hosts=HOSTS).asking == ()
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"approvers": "[alice]", "needed": "2"}, "grants.0.needed: 2 must approve, and approvers are 1"),
+        ({"needed": "0"}, "grants.0.needed: input should be greater than or equal to 1"),
+        ({"expires": "soon"}, 'grants.0.expires: want a length of time as "30m", "24h" or "7d", not "soon"'),
+        ({"approvers": "['group:x']"}, "grants.0.approvers: unknown group x"),
+        ({"effect": "allow", "approvers": "[alice]"}, "grants.0.approvers: is for grants whose effect is approve"),
+    ],
+)
+def test_who_approves_is_checked(parts: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(policy(grant(parts.pop("effect", "approve"), **parts)))
+    assert message in str(error.value)
