@@ -264,7 +264,7 @@ def test_every_grant_that_asks_on_any_host_is_named() -> None:
         grant("approve", "other", where="{host: app-*}"),
     )
     assert [asking.name for asking in ask(text, hosts=HOSTS).asking] == ["web", "db"]
-    assert ask(policy(grant(), grant("approve"), grant("deny", "never")), hosts=HOSTS).asking == ()
+    assert ask(policy(grant(), grant("approve", "asks"), grant("deny", "never")), hosts=HOSTS).asking == ()
 
 
 @pytest.mark.parametrize(
