@@ -17,7 +17,9 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from opsctl.approvals.config import Approvals
 from opsctl.errors import ConfigError, UsageError, suggest
+from opsctl.notify.config import Channel, Notify
 
 LOCAL = "local"
 """The name of the built-in cloud on this machine."""
@@ -63,6 +65,10 @@ class Settings(BaseSettings):
     """Seconds between asking Ansible to stop and ending it by force."""
     audit_anchors: list[str] = Field(default_factory=list)
     """Where copies of the ledger's checkpoints are: `file:PATH` or `git:REPOSITORY`; a JSON list in the environment."""
+
+    notify: Notify = Field(default_factory=Notify)
+    """Where notices go; JSON in the environment."""
+    approvals: Approvals = Field(default_factory=Approvals)
 
     def chosen(self, name: str | None = None) -> tuple[str, Cloud]:
         """The profile of that name, or the default one.
@@ -127,9 +133,11 @@ def _line(error: ValidationError, path: Path) -> str:
     location = [str(part) for part in first["loc"]]
     key = ".".join(location)
     if first["type"] == "extra_forbidden":
-        known = Cloud.model_fields if location[0] == "clouds" else Settings.model_fields
+        parts = {"clouds": (Cloud,), "notify": (Notify, Channel), "approvals": (Approvals,)}
+        known = {name for part in parts.get(location[0], (Settings,)) for name in part.model_fields}
         return f"{path}: {key}: unknown key{suggest(location[-1], known)}"
-    return f"{path} or OPSCTL_{location[0].upper()}: {key}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{path} or OPSCTL_{location[0].upper()}: {key}: {message[0].lower()}{message[1:]}"
 
 
 _URL_SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
