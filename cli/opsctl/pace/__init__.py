@@ -1,0 +1,1 @@
+"""At what rate a run goes over its hosts, and who may hold it."""
