@@ -42,6 +42,7 @@ def test_the_shape_of_the_result_is_a_contract(cli: Cli) -> None:
         "options": "dict",
         "digest": "str",
         "plan_hash": "str",
+        "parent": "NoneType",
         "created": "str",
         "started": "str",
         "finished": "str",
@@ -52,7 +53,7 @@ def test_the_shape_of_the_result_is_a_contract(cli: Cli) -> None:
         "result": "dict",
     }
     assert result["targets"] == {"stack": "hello", "limit": ""}
-    assert result["options"] == {"check": False, "diff": False, "timeout": 14400}
+    assert result["options"] == {"check": False, "diff": False, "timeout": 14400, "forks": 20}
     counts = {"ok": 2, "changed": 0, "failed": 0, "unreachable": 0, "skipped": 0, "rescued": 0, "ignored": 0}
     assert result["hosts"] == {"localhost": counts}
     shown = cli("runs", "show", "last", "-o", "json").json

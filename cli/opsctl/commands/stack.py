@@ -89,6 +89,8 @@ def delete(  # noqa: PLR0917 - Typer passes options by name
     from opsctl.clouds import access
     from opsctl.commands.run import show as conducted
     from opsctl.errors import UsageError
+    from opsctl.orders.build import Order
+    from opsctl.orders.spec import Spec
     from opsctl.runs.conduct import Work
     from opsctl.runs.request import RunRequest, Targets, me
 
@@ -115,7 +117,7 @@ def delete(  # noqa: PLR0917 - Typer passes options by name
         timeout=state.settings.timeout,
     )
     way = Work(lambda: access(profile_name, profile, state.home), f"Delete stack {name}", _deleted)
-    conducted(state, request, way)
+    conducted(state, Order(Spec(kind="module", content=request.content), request, way))
 
 
 def _deleted(returned: dict[str, Any]) -> dict[str, Any]:

@@ -159,7 +159,7 @@ class Desk:
             limit=_limit(space, request),
             check=request.check,
             diff=request.diff,
-            forks=self.settings.forks,
+            forks=request.forks,
             timeout=request.timeout,
             grace=self.settings.grace,
         )

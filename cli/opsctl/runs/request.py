@@ -79,6 +79,14 @@ class RunRequest:
     timeout: int = 4 * 3600
     digest: str = ""
     """SHA-256 over the content: playbooks, roles, templates."""
+    forks: int = 20
+    """Hosts at the same time."""
+    begin: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Task -> hosts that begin there; empty = all, from the first."""
+    spec: Mapping[str, Any] | None = field(default=None, repr=False)
+    """What it was built from and can be built from again, secrets masked."""
+    parent: str = ""
+    """The run that this one repeats or goes on with."""
 
     @property
     def masked(self) -> dict[str, Any]:
@@ -88,7 +96,8 @@ class RunRequest:
     @property
     def options(self) -> dict[str, Any]:
         """How it is run."""
-        return {"check": self.check, "diff": self.diff, "timeout": self.timeout}
+        begin = {"begin": {task: list(hosts) for task, hosts in self.begin.items()}} if self.begin else {}
+        return {"check": self.check, "diff": self.diff, "timeout": self.timeout, "forks": self.forks, **begin}
 
     @property
     def plan_hash(self) -> str:
@@ -121,4 +130,5 @@ class RunRequest:
             "reason": self.reason,
             "digest": self.digest,
             "plan_hash": self.plan_hash,
+            **({"parent": self.parent} if self.parent else {}),
         }

@@ -60,6 +60,7 @@ def described(run: Run) -> dict[str, Any]:
         "options": run.options,
         "digest": run.digest,
         "plan_hash": run.plan_hash,
+        "parent": run.parent,
         "created": run.created,
         "started": run.started,
         "finished": run.finished,

@@ -92,6 +92,8 @@ class Store:
                 created=request.created,
                 finished=now() if ended else None,
                 owner=_text(owner.plain()),
+                spec=None if request.spec is None else _text(request.spec),
+                parent=request.parent or None,
             )
         )
 

@@ -1,0 +1,232 @@
+"""What a spec means here and now: the request, with content read and hosts found, and the work that does it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opsctl.clock import now, uuid7
+from opsctl.clouds import access, secrets
+from opsctl.errors import UsageError
+from opsctl.events.redact import Redactor
+from opsctl.orders.content import digest, located
+from opsctl.orders.spec import Spec
+from opsctl.output import say
+from opsctl.runs.conduct import Work
+from opsctl.runs.request import RunRequest, Targets, me
+from opsctl.settings import Cloud, Settings
+from opsctl.targets import Found, Places, find
+
+if TYPE_CHECKING:
+    from opsctl.fanout.execute import Batch
+    from opsctl.parameters import Parameter
+
+_SHOWN = 30
+"""Hosts whose names are shown before a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A run that can be conducted."""
+
+    spec: Spec
+    request: RunRequest
+    work: Work
+
+
+def build(spec: Spec, home: Path, settings: Settings, *, parent: str = "") -> Order:
+    """The run of this spec. Says on stderr which hosts it means.
+
+    Raises:
+        UsageError: something it names does not exist, or hosts it was limited to are gone.
+        OpsctlError: the cloud or the inventory cannot be asked.
+    """
+    if lost := spec.masked:
+        raise UsageError(
+            f"Secrets are not kept: {', '.join(lost)} must be given again (-e NAME=VALUE, --env NAME=VALUE)"
+        )
+    order = {"scenario": _scenario, "playbook": _playbook}.get(spec.kind, _fanout)(spec, home, settings)
+    kept = order.spec.plain(order.request.secrets)
+    return replace(order, request=replace(order.request, spec=kept, parent=parent))
+
+
+def _scenario(spec: Spec, home: Path, settings: Settings) -> Order:
+    from opsctl.parameters import checked
+    from opsctl.scenarios import get
+
+    found = get(spec.content, settings.scenario_path)
+    playbook = found.playbook(spec.action)
+    name, profile = settings.chosen(spec.cloud or None)
+    known = found.parameters()
+    parameters = checked(dict(spec.parameters), known)
+    parameters.setdefault("stack_name", found.name)
+    _complete(found.name, found.parameters(spec.action), parameters)
+    spec = replace(spec, content=found.name, cloud=name, parameters=parameters)
+    limit = ",".join(spec.only) or spec.pattern
+    request = replace(
+        _request(spec, settings),
+        playbook=playbook,
+        targets=Targets(stack=str(parameters["stack_name"]), limit=limit),
+        parameters=parameters,
+        secrets=frozenset(name for name in parameters if name in known and known[name].secret),
+        digest=found.digest(spec.action),
+    )
+    return Order(spec, request, Work(access=lambda: access(name, profile, home), environment=found.environment()))
+
+
+def _playbook(spec: Spec, home: Path, settings: Settings) -> Order:
+    places = _places(spec, home, settings)
+    path, file = located(spec.content)
+    targets = _find(spec, places)
+    spec = replace(spec, cloud=places.asked, content=path if file and path == str(file) else spec.content)
+    request = replace(
+        _request(spec, settings),
+        playbook=path,
+        cloud=places.name,
+        targets=Targets(limit=targets.pattern or _listed(spec), hosts=targets.names, digest=targets.digest),
+        parameters=spec.parameters,
+        secrets=_secret(spec.parameters),
+        digest=digest(file) if file else "",
+    )
+    return Order(spec, request, Work(access=lambda: places))
+
+
+def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
+    from opsctl.fanout.execute import Fanout
+    from opsctl.fanout.remote import Command
+    from opsctl.fanout.show import recorded
+
+    script = _script(spec)
+    words = spec.words if script is None else (Path(spec.content).name, *spec.words)
+    command = Command(words, spec.environment, spec.directory, script)
+    places = _places(spec, home, settings)
+    found = _find(spec, places)
+    batch = _batch(spec, found, command)
+    environment = {f"env.{name}": value for name, value in spec.environment.items()}
+    hidden = _secret(environment)
+    options = {
+        "user": spec.user,
+        "become": spec.become,
+        "chdir": spec.directory,
+        "host_timeout": spec.host_timeout,
+    }
+    text = shlex.join(spec.words if script is None else (spec.content, *spec.words))
+    request = replace(
+        _request(spec, settings),
+        content=Redactor(environment[name] for name in hidden).text(text),
+        cloud=places.name,
+        targets=Targets(limit=found.pattern, hosts=found.names, digest=found.digest),
+        parameters={**{name: value for name, value in options.items() if value}, **environment},
+        secrets=hidden,
+        digest=hashlib.sha256(script).hexdigest() if script is not None else "",
+    )
+    work = Work(
+        access=lambda: places,
+        execution=lambda job, waiting: Fanout(job, batch, waiting),
+        conclude=recorded,
+    )
+    return Order(replace(spec, cloud=places.asked), request, work)
+
+
+def _request(spec: Spec, settings: Settings) -> RunRequest:
+    return RunRequest(
+        id=uuid7(),
+        kind=spec.kind,
+        content=spec.content,
+        action=spec.action,
+        playbook="",
+        cloud=spec.cloud,
+        requester=me(),
+        created=now(),
+        reason=spec.reason,
+        check=spec.check,
+        diff=spec.diff,
+        timeout=spec.timeout or settings.timeout,
+        forks=spec.forks or settings.forks,
+        begin=spec.begin,
+    )
+
+
+@dataclass(frozen=True)
+class _Chosen(Places):
+    """Places, and the profile that was asked for: empty when files are all."""
+
+    asked: str = ""
+
+
+def _places(spec: Spec, home: Path, settings: Settings) -> _Chosen:
+    """The inventories: the chosen cloud's and the files; the default cloud only when there are no files."""
+    from opsctl.targets import files
+
+    extra = files([Path(name) for name in spec.files])
+    if extra and not spec.cloud:
+        way = access("files", Cloud(kind="hosts", inventory=extra[0]), home)
+        return _Chosen(way.name, way.cloud, way.environment, extra[1:])
+    name, profile = settings.chosen(spec.cloud or None)
+    way = access(name, profile, home)
+    return _Chosen(way.name, way.cloud, way.environment, extra, name)
+
+
+def _find(spec: Spec, places: Places) -> Found:
+    """The hosts, said aloud."""
+    found = find(spec.pattern, places, everything=spec.everything)
+    if spec.only:
+        if gone := [name for name in spec.only if name not in found.variables]:
+            raise UsageError(f"{', '.join(gone)}: not among the hosts of '{spec.pattern or 'all'}' any more")
+        found = replace(found, variables={name: found.variables[name] for name in found.names if name in spec.only})
+    rest = f" and {len(found.names) - _SHOWN} more" if len(found.names) > _SHOWN else ""
+    count = "1 host" if len(found.names) == 1 else f"{len(found.names)} hosts"
+    say(f"{count}: {', '.join(found.names[:_SHOWN])}{rest} (targets {found.digest[:12]})")
+    return found
+
+
+def _listed(spec: Spec) -> str:
+    """Hosts of an earlier run are a limit even where the pattern was everything."""
+    return ",".join(spec.only)
+
+
+def _batch(spec: Spec, found: Found, wanted: Any) -> Batch:
+    from opsctl.fanout.connection import Connection, Foreign, connection
+    from opsctl.fanout.execute import Batch
+
+    unsure = os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "").lower() in ("false", "no", "0", "off")
+    fast: list[Connection] = []
+    slow: dict[str, str] = {}
+    for name, variables in found.variables.items():
+        try:
+            fast.append(connection(name, variables, spec.user, spec.become, "no" if unsure else "yes"))
+        except Foreign as reason:
+            slow[name] = str(reason)
+    if slow:
+        first = next(iter(slow))
+        say(f"{len(slow)} of {len(found.names)} hosts are reached through Ansible ({first}: {slow[first]})")
+    title = "Run a command" if wanted.script is None else "Run a script"
+    path = Path(spec.content) if wanted.script is not None else None
+    return Batch(title, wanted, fast, slow, spec.host_timeout, spec.user, spec.become, path)
+
+
+def _script(spec: Spec) -> bytes | None:
+    if spec.kind != "script":
+        return None
+    try:
+        return Path(spec.content).read_bytes()
+    except OSError as error:
+        raise UsageError(f"Cannot read script {spec.content}: {error.strerror}") from error
+
+
+def _secret(names: Iterable[str]) -> frozenset[str]:
+    """Those whose values are secrets, by what they are called."""
+    return frozenset(name for name in names if secrets({name: "whatever it is"}))
+
+
+def _complete(name: str, wanted: Mapping[str, Parameter], parameters: Mapping[str, Any]) -> None:
+    missing = [p.name for p in wanted.values() if p.required and p.source == "role" and p.name not in parameters]
+    if missing:
+        raise UsageError(
+            f"Scenario {name} needs {', '.join(missing)}; give -e {missing[0]}=VALUE (`opsctl scenario show {name}`)"
+        )
