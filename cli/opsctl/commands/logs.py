@@ -1,0 +1,97 @@
+"""`opsctl logs`: what all runs said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opsctl.commands.common import Output, complete_hosts, complete_runs, desk, group
+
+if TYPE_CHECKING:
+    from opsctl.search.find import Answer
+
+app = group("Search what all runs said, remove old journals.")
+
+_MANY = 1_000_000
+
+
+def _many(flag: str, metavar: str, text: str, complete: Any = None) -> Any:
+    return typer.Option(flag, metavar=metavar, help=text, autocompletion=complete, show_default=False)
+
+
+@app.command()
+def search(
+    query: Annotated[
+        list[str] | None, typer.Argument(metavar="QUERY", help="Words and fields, see below.", show_default=False)
+    ] = None,
+    *,
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="Not before: 2h, 7d, today, 2026-11-20.")] = "",
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="Not after.")] = "",
+    host: Annotated[list[str] | None, _many("--host", "HOST", "On this host.", complete_hosts)] = None,
+    run: Annotated[list[str] | None, _many("--run", "RUN", "In this run.", complete_runs)] = None,
+    status: Annotated[list[str] | None, _many("--status", "STATUS", "With this state, such as failed.")] = None,
+    user: Annotated[list[str] | None, _many("--user", "USER", "Of runs this user asked for.")] = None,
+    kind: Annotated[
+        list[str] | None, _many("--kind", "KIND", "Of runs of this kind: scenario, command, script, playbook, module.")
+    ] = None,
+    count: Annotated[int, typer.Option("--last", "-n", min=1, max=_MANY, help="How many, the newest first.")] = 50,
+    deep: Annotated[bool, typer.Option("--deep", help="Search very long outputs to their end; slow.")] = False,
+    output: Output = None,
+) -> None:
+    """Find events of all runs by what they say.
+
+    All words must be there. "words in quotes" stand side by side, begin* goes on, -word must not be there, OR (in
+    capitals) joins what is enough alone. Fields: host: task: status: user: kind: event: run: content: (of a scenario,
+    its name), where * stands for anything: host:web* status:failed. Options can be given more than once.
+    """
+    import time
+
+    from opsctl.output import emit
+    from opsctl.search.about import about
+    from opsctl.search.find import Embedded
+    from opsctl.search.index import Window
+    from opsctl.search.query import parse
+    from opsctl.search.when import moment
+
+    asked = parse(" ".join(query or ()))
+    now = time.time()
+    window = Window(moment(since, now) if since else None, moment(until, now, end=True) if until else None)
+    state = desk(output=output)
+    for name, values in (("host", host), ("status", status), ("user", user), ("kind", kind)):
+        asked = asked.narrowed(name, values or ())
+    asked = asked.narrowed("run", [state.store.get(part).id for part in run or ()])
+    found = Embedded(state.home, about(state.database), _say(), deep=deep).search(asked, window, count)
+    emit([hit.plain() for hit in found.hits], state.settings.output, lambda _: _lines(found))
+    _tell(found, count)
+
+
+def _say() -> Any:
+    from opsctl.output import say
+
+    return say
+
+
+def _tell(found: Answer, count: int) -> None:
+    from opsctl.output import say
+
+    for note in found.notes:
+        say(note)
+    if found.more:
+        say(f"There are more than {count}; -n shows more, --since and fields narrow it down")
+
+
+def _lines(found: Answer) -> Any:
+    from rich.text import Text
+
+    from opsctl.output import grid
+
+    styles = {"failed": "bold red", "unreachable": "bold magenta", "changed": "yellow", "ok": "green"}
+    rows = []
+    for hit in found.hits:
+        excerpt = Text(hit.excerpt)
+        for begin, end in hit.marks:
+            excerpt.stylize("bold reverse", begin, end)
+        state = Text(hit.status, style=styles.get(hit.status, ""))
+        rows.append((hit.time[:19].replace("T", " "), hit.run, hit.host, hit.task, state, excerpt))
+    return grid(("time", "run", "host", "task", "status", "what"), rows)
