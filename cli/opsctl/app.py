@@ -21,6 +21,7 @@ COMMANDS = {
     "ssh": "Log in to a host, or run a command there.",
     "cloud": "Start, stop and look at the local cloud.",
     "runs": "Look at runs: state, hosts, logs.",
+    "logs": "Search what all runs said, remove old journals.",
     "access": "Say who may do what, check policy.yml.",
     "audit": "Look at the ledger, verify it.",
     "doctor": "Check this machine and installation.",
