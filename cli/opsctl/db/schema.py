@@ -91,12 +91,13 @@ votes = Table(
     metadata,
     Column("run_id", Text, primary_key=True),
     Column("uid", Integer, primary_key=True),
+    Column("login", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("verdict", Text, nullable=False),
     Column("comment", Text, nullable=False),
     Column("time", Text, nullable=False),
 )
-"""What each approver said; one vote a person."""
+"""What each approver said; one vote a person. `login`: who uses the account, where that is somebody else."""
 
 notices = Table(
     "notices",

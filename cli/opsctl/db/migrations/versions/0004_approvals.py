@@ -27,6 +27,7 @@ def upgrade() -> None:
         "votes",
         sa.Column("run_id", sa.Text, primary_key=True),
         sa.Column("uid", sa.Integer, primary_key=True),
+        sa.Column("login", sa.Text, primary_key=True),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("verdict", sa.Text, nullable=False),
         sa.Column("comment", sa.Text, nullable=False),
