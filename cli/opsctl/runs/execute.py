@@ -6,8 +6,10 @@ https://github.com/ansible/ansible-runner/issues/1343).
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import shlex
 import sys
 import threading
 import time
@@ -16,12 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from opsctl import inside
 from opsctl.errors import ContentError
 from opsctl.runs import guard
 from opsctl.runs.process import RUN_VARIABLE, sweep
 from opsctl.runs.workspace import write
 
-Why = Literal["", "canceled", "timeout", "broken"]
+Why = Literal["", "canceled", "timeout", "broken", "errors", "matched", "unanswered"]
 
 _LARGEST_RESULT = 64 * 1024 * 1024
 """Characters of one task's result; Ansible-runner drops whole results that are larger (its own default: 700,000)."""
@@ -42,6 +45,8 @@ class Job:
     limit: str = ""
     check: bool = False
     diff: bool = False
+    begin: str = ""
+    """The name of the task to begin with."""
     forks: int = 20
     timeout: int = 4 * 3600
     grace: int = 10
@@ -54,6 +59,8 @@ class Outcome:
     status: int
     why: Why
     seconds: float
+    text: str = ""
+    """Why, for people, where the one who stopped it said so."""
 
 
 def task(space: Path, title: str, module: str, arguments: Mapping[str, Any]) -> str:
@@ -125,7 +132,7 @@ class Execution:
             inventory=[str(path) for path in job.inventories] or None,
             limit=job.limit or None,
             forks=job.forks,
-            cmdline=" ".join(["--check"] * job.check + ["--diff"] * job.diff) or None,
+            cmdline=_flags(job) or None,
             envvars=environment(job),
             quiet=True,
             suppress_env_files=True,
@@ -160,6 +167,16 @@ KILLED = -1
 """In place of an exit status: there is none, something killed Ansible's guard."""
 
 
+_INSIDE = str(Path(inside.__file__).parent)
+"""Plug-ins of ours in Ansible's process; each minds its own variable of the environment and else does nothing."""
+
+
+def _flags(job: Job) -> str:
+    # Ansible takes a pattern here; a name is to mean itself.
+    begin = [f"--start-at-task={glob.escape(job.begin)}"] if job.begin else []
+    return shlex.join(["--check"] * job.check + ["--diff"] * job.diff + begin)
+
+
 def environment(job: Job) -> dict[str, str]:
     """What Ansible's environment has besides ours."""
     given = os.environ
@@ -175,6 +192,7 @@ def environment(job: Job) -> dict[str, str]:
         "ANSIBLE_LOCALHOST_WARNING": "False",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
         "MAX_EVENT_RES": str(_LARGEST_RESULT),
+        "ANSIBLE_CALLBACK_PLUGINS": ":".join(filter(None, (given.get("ANSIBLE_CALLBACK_PLUGINS"), _INSIDE))),
         RUN_VARIABLE: job.id,
         **job.environment,
     }
