@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from opsctl.approvals.config import Approvals
 from opsctl.errors import ConfigError, UsageError, suggest
+from opsctl.events.ship.options import Elasticsearch
 from opsctl.notify.config import Channel, Notify
 
 LOCAL = "local"
@@ -64,7 +65,12 @@ class Settings(BaseSettings):
     grace: Annotated[int, Field(ge=1, le=600)] = 10
     """Seconds between asking Ansible to stop and ending it by force."""
     audit_anchors: list[str] = Field(default_factory=list)
-    """Where copies of the ledger's checkpoints are: `file:PATH` or `git:REPOSITORY`; a JSON list in the environment."""
+    """Where copies of the ledger's checkpoints are: `file:PATH`, `git:REPOSITORY` or `elasticsearch:INDEX`; a JSON
+    list in the environment."""
+    audit_anchor_every: Annotated[str, Field(pattern=r"^(never|run|[1-9][0-9]{0,5}[smhd])$")] = "never"
+    """When they are written without being asked for: after each `run`, or so long after the last time, e.g. `12h`."""
+    elasticsearch: Elasticsearch = Elasticsearch()
+    """Where journals and ledger are copied to; JSON in the environment. Its secrets are never in it."""
 
     notify: Notify = Field(default_factory=Notify)
     """Where notices go; JSON in the environment."""

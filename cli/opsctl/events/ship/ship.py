@@ -1,0 +1,256 @@
+"""Shipping as a whole: one sender at a time reads what is new, sends it, and writes down how far it came."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opsctl.clock import now
+from opsctl.errors import ConfigError, StoreError
+from opsctl.events.ship import source
+from opsctl.events.ship.answer import Trouble
+from opsctl.events.ship.dead import Dead, Letter
+from opsctl.events.ship.document import Origin
+from opsctl.events.ship.options import Elasticsearch
+from opsctl.events.ship.parcel import Parcel, ahead, chunks
+from opsctl.events.ship.secret import credentials
+from opsctl.events.ship.sender import Sender
+from opsctl.events.ship.setup import prepare
+from opsctl.events.ship.state import LEDGER, Circuit, Cursor, State
+from opsctl.events.ship.template import VERSION
+
+if TYPE_CHECKING:
+    from opsctl.events.ship.client import Server
+    from opsctl.ledger.book import Ledger
+
+_PAUSES = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+"""Seconds in which nothing is tried, after so many failures in a row."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What one pass did."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    trouble: str = ""
+    """Why it ended early; empty when all that was there is done with."""
+    busy: bool = False
+    """Another sender is at work, and was told to look again."""
+
+
+class Shipper:
+    """The shipping of one home. Opening it connects to nothing."""
+
+    def __init__(self, home: Path, options: Elasticsearch) -> None:
+        """Makes `spool/` below the home.
+
+        Raises:
+            ConfigError: there is no URL.
+            StoreError: what is kept there cannot be opened.
+        """
+        if not options.on:
+            raise ConfigError("No Elasticsearch is set: add elasticsearch.url to config.toml")
+        self.home = home
+        self.options = options
+        self.folder = home / "spool"
+        self.state = State(self.folder / "ship.db")
+        self.dead = Dead(self.folder)
+        self._server: Server | None = None
+
+    @property
+    def server(self) -> Server:
+        """The connection. What it needs is imported at its first use: it takes longer than most commands."""
+        if self._server is None:
+            from opsctl.events.ship.client import Server
+
+            self._server = Server(self.options, credentials(self.options))
+        return self._server
+
+    @property
+    def origin(self) -> Origin:
+        """What all documents share."""
+        return Origin(
+            self.options.namespace, os.uname().nodename, version("opsctl"), self.state.agent, self.options.labels
+        )
+
+    def flush(
+        self,
+        *,
+        patience: float | None = None,
+        complete: bool = False,
+        on_chunk: Callable[[Counter[str]], None] | None = None,
+    ) -> Report:
+        """Send all there is. `complete`: however much it is. Never raises for the server's sake.
+
+        Raises:
+            StoreError: this machine's own files cannot be read or written.
+            ConfigError: the credentials cannot be read.
+        """
+        report = Report()
+        self._ask()
+        while self._asked():
+            with self._turn() as mine:
+                if not mine:
+                    report.busy = True
+                    return report
+                self._answered()
+                self._pass(report, patience, complete, on_chunk)
+            # Who came while the lock was held has left word, and is gone.
+            if report.trouble:
+                break
+        return report
+
+    def waiting(self) -> dict[str, int]:
+        """Bytes of journals that are not sent, by run."""
+        cursors = self.state.cursors()
+        found = {path.stem: size - cursors.get(path.stem, Cursor()).position for path, size in _journals(self.home)}
+        return {name: size for name, size in found.items() if size}
+
+    def book(self) -> Ledger:
+        """The ledger."""
+        from opsctl.db.engine import opened
+        from opsctl.ledger.book import Ledger
+
+        return Ledger(opened(self.home), self.home / "ledger.head")
+
+    def resend(self) -> Report:
+        """Send the dead letters again; those that are refused again stay.
+
+        Raises:
+            StoreError: as `flush`; or another sender is at work.
+        """
+        report = Report()
+        with self._turn() as mine:
+            if not mine:
+                raise StoreError("Cannot send the dead letters: another opsctl is shipping; try again when it is done")
+            letters = list(self.dead.letters())
+            again = [
+                Parcel(each.id, each.line.encode(), each.source, Cursor(), broken="" if each.line else each.reason)
+                for each in letters
+            ]
+            kept: dict[str, Letter] = {}
+            try:
+                sender = Sender(self.server, self.options.patience)
+                for chunk in chunks(again, self.options.chunk_documents, self.options.chunk_bytes):
+                    delivery = sender.send(chunk)
+                    report.counts.update(delivery.counts)
+                    kept |= {letter.id: letter for letter in delivery.letters}
+                    done = {parcel.id for parcel in chunk}
+                    letters = [letter for letter in letters if letter.id not in done]
+            except Trouble as trouble:
+                report.trouble = str(trouble)
+            self.dead.keep([*kept.values(), *letters])
+            counts = {name: value for name, value in report.counts.items() if name in ("acked", "duplicate")}
+            self.state.advance({}, counts)
+        return report
+
+    def _pass(
+        self,
+        report: Report,
+        patience: float | None,
+        complete: bool,
+        on_chunk: Callable[[Counter[str]], None] | None,
+    ) -> None:
+        options = self.options
+        parcels = self._parcels(complete)
+        groups = ahead(chunks(parcels, options.chunk_documents, options.chunk_bytes))
+        sender: Sender | None = None
+        try:
+            for chunk in groups:
+                if sender is None:
+                    sender = Sender(self.server, options.patience if patience is None else patience)
+                    self._prepare()
+                delivery = sender.send(chunk)
+                if delivery.letters:
+                    delivery.counts["dead_lost"] += self.dead.add(delivery.letters)
+                self.state.advance({parcel.source: parcel.cursor for parcel in chunk}, delivery.counts)
+                report.counts.update(delivery.counts)
+                if on_chunk is not None:
+                    on_chunk(report.counts)
+        except Trouble as trouble:
+            report.trouble = str(trouble)
+            self._close(trouble)
+        else:
+            if sender is not None:
+                self.state.note("sent", now())
+            if self.state.circuit.failures and sender is not None:
+                self.state.circuit = Circuit()
+        finally:
+            groups.close()
+
+    def _prepare(self) -> None:
+        """See that the templates are there. Who may only write cannot, and leaves it to who set up the cluster."""
+        mark = repr((self.options.url, self.options.namespace, self.options.lifecycle, self.options.retention, VERSION))
+        if self.state.fact("prepared") == mark:
+            return
+        try:
+            prepare(self.server, self.options)
+        except Trouble as trouble:
+            # Should they be missing, the server refuses the documents: they go to data streams or nowhere.
+            if trouble.status not in (401, 403):
+                raise
+        self.state.note("prepared", mark)
+
+    def _parcels(self, complete: bool) -> Iterator[Parcel]:
+        cursors, origin = self.state.cursors(), self.origin
+        if (self.home / "opsctl.db").exists():
+            yield from source.ledger(self.book(), cursors.get(LEDGER, Cursor()), origin)
+        new = [
+            (path, size, cursors.get(path.stem, Cursor()))
+            for path, size in _journals(self.home)
+            if size != cursors.get(path.stem, Cursor()).position
+        ]
+        excess = sum(abs(size - cursor.position) for _path, size, cursor in new) - self.options.spool_bytes
+        for path, size, cursor in new:
+            if excess > 0 and not complete:
+                excess -= abs(size - cursor.position)
+                yield from source.passed_over(path, cursor, origin)
+            else:
+                yield from source.journal(path, cursor, origin)
+
+    def _close(self, trouble: Trouble) -> None:
+        before = self.state.circuit
+        pause = _PAUSES[-1] if trouble.meaning == "closed" else _PAUSES[min(before.failures, len(_PAUSES) - 1)]
+        since = before.since or now()
+        self.state.circuit = Circuit(time.time() + pause, since, str(trouble), before.failures + 1)
+
+    @contextmanager
+    def _turn(self) -> Iterator[bool]:
+        """Hold the sender's lock; false when another has it."""
+        with os.fdopen(os.open(self.folder / "ship.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    def _ask(self) -> None:
+        (self.folder / "ship.again").touch(mode=0o600)
+
+    def _asked(self) -> bool:
+        return (self.folder / "ship.again").exists()
+
+    def _answered(self) -> None:
+        (self.folder / "ship.again").unlink(missing_ok=True)
+
+
+def _journals(home: Path) -> list[tuple[Path, int]]:
+    """The journals and their sizes, the oldest run first."""
+    found = []
+    try:
+        with os.scandir(home / "journal") as entries:
+            for entry in entries:
+                if entry.name.endswith(".ndjson"):
+                    found.append((Path(entry.path), entry.stat().st_size))
+    except FileNotFoundError:
+        return []
+    return sorted(found)

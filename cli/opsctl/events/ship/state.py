@@ -1,0 +1,186 @@
+"""What the shipper knows from one start to the next: how far it came, what it counted, whether the way is closed.
+
+A small SQLite file of its own, `spool/ship.db` below the home. Losing it does no harm: everything is sent again, and
+the server knows what it has by the documents' ids.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opsctl.errors import DiskFull, StoreError
+
+LEDGER = "ledger"
+"""The ledger's place among the cursors; all others are ids of runs."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS cursors (name TEXT PRIMARY KEY, position INTEGER, seq INTEGER, start INTEGER, digest TEXT);
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in a journal, or in the ledger."""
+
+    position: int = 0
+    """Bytes of the journal that are done with; 0 for the ledger."""
+    seq: int = 0
+    """The number of the last record that is done with."""
+    start: int = 0
+    """Where the journal's last line begins."""
+    digest: str = ""
+    """Of that line, or the record's hash: a journal that was cut or exchanged is known by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """Why nothing is sent now. `until` is in seconds since the epoch; 0 when the way is open."""
+
+    until: float = 0
+    since: str = ""
+    reason: str = ""
+    failures: int = 0
+
+    def open(self, now: float | None = None) -> bool:
+        """Whether it is too early to try again."""
+        return self.until > (time.time() if now is None else now)
+
+
+class State:
+    """The file. Whoever changes cursors holds the sender's lock."""
+
+    def __init__(self, path: Path) -> None:
+        """Opened, and made when there is none. What is no database any more is put aside.
+
+        Raises:
+            StoreError: it cannot be opened.
+        """
+        self.path = path
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._database = self._open()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise _refused(error, path) from error
+            with suppress(OSError):
+                path.replace(path.with_suffix(".damaged"))
+            for side in ("-wal", "-shm"):
+                path.with_name(path.name + side).unlink(missing_ok=True)
+            try:
+                self._database = self._open()
+            except sqlite3.DatabaseError as again:
+                raise _refused(again, path) from again
+
+    def _open(self) -> sqlite3.Connection:
+        self.path.touch(mode=0o600)
+        database = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
+        try:
+            database.execute("PRAGMA journal_mode=WAL")
+            # A commit that a power cut takes back is sent again, that is all.
+            database.execute("PRAGMA synchronous=NORMAL")
+            database.executescript(_SCHEMA)
+        except sqlite3.Error:
+            database.close()
+            raise
+        return database
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._database.close()
+
+    def cursors(self) -> dict[str, Cursor]:
+        """All of them."""
+        rows = self._database.execute("SELECT name, position, seq, start, digest FROM cursors")
+        return {name: Cursor(*rest) for name, *rest in rows}
+
+    def cursor(self, name: str) -> Cursor:
+        """One; the beginning when there is none."""
+        return self.cursors().get(name, Cursor())
+
+    def advance(self, cursors: Mapping[str, Cursor], counts: Mapping[str, int]) -> None:
+        """Set cursors and add to counters, both or neither."""
+        rows = [(name, c.position, c.seq, c.start, c.digest) for name, c in cursors.items()]
+        with self._writing():
+            self._database.executemany("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?)", rows)
+            self._database.executemany(
+                "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                [(name, value) for name, value in counts.items() if value],
+            )
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Remove cursors: what they stood for is sent from its beginning, or has gone."""
+        with self._writing():
+            self._database.executemany("DELETE FROM cursors WHERE name = ?", [(name,) for name in names])
+
+    def counters(self) -> dict[str, int]:
+        """All of them."""
+        return dict(self._database.execute("SELECT name, value FROM counters"))
+
+    @property
+    def circuit(self) -> Circuit:
+        """Whether the way is closed, and why."""
+        return Circuit(**(self.fact("circuit") or {}))
+
+    @circuit.setter
+    def circuit(self, circuit: Circuit) -> None:
+        said = {name: getattr(circuit, name) for name in Circuit.__slots__}
+        self.note("circuit", said if circuit.failures else None)
+
+    @property
+    def agent(self) -> str:
+        """The id of this installation's shipper."""
+        found = self.fact("agent")
+        if not found:
+            found = str(uuid.uuid4())
+            self.note("agent", found)
+        return str(found)
+
+    def fact(self, name: str) -> Any:
+        """Something noted, or None."""
+        row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def note(self, name: str, value: Any) -> None:
+        """Note something."""
+        with self._writing():
+            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+
+    def _writing(self) -> _Transaction:
+        return _Transaction(self._database, self.path)
+
+
+class _Transaction:
+    def __init__(self, database: sqlite3.Connection, path: Path) -> None:
+        self._database, self._path = database, path
+
+    def __enter__(self) -> None:
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise _refused(error, self._path) from error
+
+    def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
+        try:
+            self._database.execute("COMMIT" if error is None else "ROLLBACK")
+        except sqlite3.Error as second:
+            with suppress(sqlite3.Error):
+                self._database.execute("ROLLBACK")
+            raise _refused(second, self._path) from second
+        if isinstance(error, sqlite3.Error):
+            raise _refused(error, self._path) from error
+
+
+def _refused(error: sqlite3.Error, path: Path) -> StoreError:
+    if "full" in str(error):
+        return DiskFull(f"Cannot write {path}: no space left on the device; free some and run the command again")
+    return StoreError(f"Cannot use {path}: {error}")
