@@ -18,7 +18,7 @@ from opsctl.ledger.checkpoint import Checkpoint, Checkpoints
 from opsctl.ledger.key import PublicKey
 from opsctl.ledger.record import Entry, Record, seal
 
-ENDS = ("finished", "canceled", "lost")
+ENDS = ("finished", "canceled", "lost", "observed")
 """The kinds that end a run: after each of them comes a checkpoint."""
 
 _AHEAD = 1000
