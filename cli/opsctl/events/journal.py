@@ -16,6 +16,7 @@ from typing import Any
 
 from opsctl.db.engine import refused, spoken
 from opsctl.errors import StoreError
+from opsctl.events.redact import dumped
 
 _BLOCK = 1 << 20
 
@@ -33,11 +34,17 @@ class Journal:
         self._pending: list[bytes] = []
         self._waiting = 0
 
-    def append(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Number a record and take it; it is in the file after the next `flush` at the latest."""
+    def append(self, record: dict[str, Any], text: str | None = None) -> dict[str, Any]:
+        """Number a record and take it; it is in the file after the next `flush` at the latest.
+
+        `text`: the record as JSON, where that is known.
+        """
         self.seq += 1
         numbered = {"seq": self.seq, **record}
-        line = encode(numbered)
+        if text is None or text == "{}":
+            line = encode(numbered)
+        else:
+            line = b'{"seq":%d,%s\n' % (self.seq, text[1:].encode("ascii"))
         self._pending.append(line)
         self._waiting += len(line)
         if self._waiting > _BLOCK:
@@ -78,7 +85,7 @@ class Journal:
 
 def encode(record: dict[str, Any]) -> bytes:
     """One line. Text that is not valid Unicode survives as escapes."""
-    return json.dumps(record, ensure_ascii=True, separators=(",", ":"), default=str).encode("ascii") + b"\n"
+    return dumped(record).encode("ascii") + b"\n"
 
 
 def read(path: Path, after: int = 0) -> Iterator[dict[str, Any]]:

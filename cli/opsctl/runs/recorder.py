@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from opsctl.errors import OpsctlError
 from opsctl.events.journal import Journal
+from opsctl.events.large import divided
 from opsctl.events.redact import Redactor
+from opsctl.events.seam import Seam
 from opsctl.events.translate import translate
 from opsctl.runs.progress import Progress
 
 BOUND = 20_000
 """Events that may wait. A full queue makes Ansible wait, not lose events; `stalls` counts how often."""
+HEAVY = 64 * 1024
+"""Characters of output from which on an event counts by its size too."""
+LOAD = 64 * 1024 * 1024
+"""Characters of heavy events that may wait; one event may always, however large it is."""
 
 _DURABLE = frozenset({"task_start", "play_start", "host_failed", "host_unreachable", "stats"})
+_ENDS = frozenset({"host_ok", "host_failed", "host_unreachable"})
+_SYNC = 0.05
+"""Seconds that a record which must be durable may wait while others come without a pause."""
+_POLL = 0.001
 
 
 class View(Protocol):
@@ -41,7 +52,12 @@ class Recorder:
         self._redactor = redactor
         self._view = view
         self._on_error = on_error
-        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(BOUND)
+        self._seams: dict[tuple[str, str], tuple[Seam, dict[str, Any]]] = {}
+        self._due = False
+        self._synced = 0.0
+        self._load = 0
+        self._loading = threading.Lock()
+        self._queue: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._consume, name="recorder", daemon=True)
         self._thread.start()
 
@@ -51,12 +67,16 @@ class Recorder:
         return self._queue.qsize()
 
     def put(self, event: dict[str, Any]) -> None:
-        """Take an event of ansible-runner."""
-        try:
-            self._queue.put_nowait(event)
-        except queue.Full:
+        """Take an event of ansible-runner. Waits only while as much waits already as may."""
+        weight = _weight(event)
+        if self._queue.qsize() >= BOUND or (weight and self._load + weight > LOAD):
             self.stalls += 1
-            self._queue.put(event)
+            while self._queue.qsize() >= BOUND or (weight and self._load and self._load + weight > LOAD):
+                time.sleep(_POLL)
+        if weight:
+            with self._loading:
+                self._load += weight
+        self._queue.put(event)
 
     def finish(self) -> None:
         """Record all that was taken, durably. Raises what went wrong in between.
@@ -66,39 +86,86 @@ class Recorder:
         """
         self._queue.put(None)
         self._thread.join()
-        if self.error is None:
-            self._journal.sync()
-        else:
+        if self.error is not None:
             raise self.error
+        for key in list(self._seams):
+            self._rest(key)
+        self._journal.sync()
 
     def note(self, record: dict[str, Any]) -> None:
         """Append a record of our own (run_start, run_end); only before the first event or after `finish`."""
-        self._take(self._redactor.clean(record))
+        self._take(record)
         self._journal.sync()
 
     def _consume(self) -> None:
         while (event := self._queue.get()) is not None:
-            if self.error is not None:
-                continue
+            weight = _weight(event)
             try:
-                self._record(event)
+                if self.error is None:
+                    self._record(event)
             except Exception as error:
                 # A run that cannot be recorded must not go on, whatever the reason.
                 unforeseen = OpsctlError(f"Cannot record the run: {type(error).__name__}: {error}")
                 self.error = error if isinstance(error, OpsctlError) else unforeseen
                 self._on_error()
+            finally:
+                if weight:
+                    with self._loading:
+                        self._load -= weight
 
     def _record(self, event: dict[str, Any]) -> None:
         record = translate(event)
         if record is None:
             return
-        self._take(self._redactor.clean(record))
-        if record["event"] in _DURABLE:
+        kind = record["event"]
+        if kind == "host_output":
+            self._output(record)
+        else:
+            if kind in _ENDS and self._seams:
+                for stream in ("stdout", "stderr"):
+                    self._rest((record.get("host", ""), stream))
+            self._take(record)
+        self._due = self._due or kind in _DURABLE
+        idle = self._queue.empty()
+        if self._due and (idle or time.monotonic() - self._synced > _SYNC):
             self._journal.sync()
-        elif self._queue.empty():
+            self._due, self._synced = False, time.monotonic()
+        elif idle:
             self._journal.flush()
 
+    def _output(self, record: dict[str, Any]) -> None:
+        """A piece of a stream: what is torn between two pieces is put together before it is looked at."""
+        key = (record.get("host", ""), record.get("data", {}).get("res", {}).get("stream", "stdout"))
+        seam = self._seams[key][0] if key in self._seams else Seam(self._redactor)
+        self._seams[key] = (seam, record)
+        text = seam.take(record.get("stdout", ""))
+        if text:
+            self._take({**record, "stdout": text})
+
+    def _rest(self, key: tuple[str, str]) -> None:
+        seam, last = self._seams.pop(key, (None, {}))
+        text = seam.rest() if seam else ""
+        if text:
+            self._take({**last, "stdout": text})
+
     def _take(self, record: dict[str, Any]) -> None:
-        numbered = self._journal.append(record)
+        cleaned, text = self._redactor.line(record)
+        if len(text) > HEAVY:
+            for part in divided(cleaned):
+                self._append(part)
+        else:
+            self._append(cleaned, text)
+
+    def _append(self, record: dict[str, Any], text: str | None = None) -> None:
+        numbered = self._journal.append(record, text)
         self.progress.apply(numbered)
         self._view.show(numbered, self.progress)
+
+
+def _weight(event: dict[str, Any]) -> int:
+    """Characters of output in an event, when they are many; 0 for others."""
+    result = (event.get("event_data") or {}).get("res")
+    size = len(event.get("stdout") or "")
+    if isinstance(result, dict):
+        size += sum(len(text) for name in ("stdout", "stderr") if isinstance(text := result.get(name), str))
+    return size if size > HEAVY else 0

@@ -48,6 +48,41 @@ def test_what_is_no_secret_stays_as_it_is(value: object) -> None:
     assert Redactor(["Hunter2Hunter2"]).clean(value) == value
 
 
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(["ab", 'p"s\\s', "\u00e4\u20ac\U0001f600", "12", 12])
+    | st.text(max_size=8),
+    lambda x: (
+        st.lists(x, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["db_password", "apiKey", "To\u212aen", "x"]) | st.text(max_size=4), x, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    value=ANYTHING,
+    secrets=st.lists(
+        st.sampled_from(["ab", 'p"s\\s', "\u00e4\u20ac\U0001f600", "12"]) | st.text(max_size=6), max_size=3
+    ),
+)
+def test_the_quick_way_hides_what_the_slow_one_does(value: object, secrets: list[str]) -> None:
+    redactor = Redactor(secrets)
+    cleaned, text = redactor.line(value)
+    assert cleaned == redactor.value(value)
+    assert json.loads(text) == cleaned
+
+
+@given(secret=SECRETS)
+def test_a_secret_written_as_json_in_json_is_found(secret: str) -> None:
+    twice = json.dumps(json.dumps(secret)[1:-1])[1:-1]
+    assert Redactor([secret]).clean({"stdout": f"x {twice} y"}) == {"stdout": "x ****** y"}
+
+
 def test_a_number_that_is_a_secret_is_masked_where_it_stands_alone() -> None:
     cleaned = Redactor(["123456"]).clean({"pin": 123456, "seq": 1234567, "text": "x 123456 y"})
     assert cleaned == {"pin": "******", "seq": 1234567, "text": "x ****** y"}
