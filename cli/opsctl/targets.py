@@ -12,7 +12,9 @@ from typing import Any
 from opsctl.clouds import Access
 from opsctl.errors import UsageError
 from opsctl.runs.ask import hosts as listed
+from opsctl.runs.membership import packed
 from opsctl.runs.progress import natural
+from opsctl.runs.request import Targets
 
 _EVERYTHING = ("", "all", "*")
 _ADDRESS = ("ansible_ssh_host", "ansible_host")
@@ -36,6 +38,8 @@ class Found:
 
     pattern: str
     variables: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    """Host -> the groups it is in, also by way of other groups."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -46,6 +50,20 @@ class Found:
     def digest(self) -> str:
         """SHA-256 over sorted names and where they are: same digest, same machines as far as the inventory knows."""
         return fingerprint(self.variables)
+
+    @property
+    def targets(self) -> Targets:
+        """As a request has them."""
+        names = self.names
+        stacks = {name: (str(of["stack_name"]),) for name, of in self.variables.items() if of.get("stack_name")}
+        return Targets(
+            limit=self.pattern,
+            hosts=names,
+            digest=self.digest,
+            # Every host is in this one.
+            groups=packed(names, {host: groups - {"all"} for host, groups in self.groups.items()}),
+            stacks=packed(names, stacks),
+        )
 
 
 def files(paths: Sequence[Path]) -> tuple[Path, ...]:
@@ -71,14 +89,15 @@ def find(pattern: str, access: Access, *, everything: bool) -> Found:
     pattern = pattern.strip()
     if pattern.startswith("@"):
         raise UsageError(f"Pattern {pattern}: a file of hosts is not taken here; give it with --inventory")
-    chosen = _variables(listed(access, pattern or "all"))
+    inventory = listed(access, pattern or "all")
+    chosen = _variables(inventory)
     if not everything and _whole(pattern, chosen, access):
         raise UsageError(
             f"Pattern '{pattern}' means all {len(chosen)} hosts of the inventory; add --yes-all if you mean that"
         )
     if not chosen:
         raise UsageError(f"No host matches '{pattern or 'all'}'; `opsctl inventory` shows the cloud's")
-    return Found(pattern, {name: chosen[name] for name in sorted(chosen, key=natural)})
+    return Found(pattern, {name: chosen[name] for name in sorted(chosen, key=natural)}, memberships(inventory))
 
 
 def means_all(pattern: str, chosen: Collection[str], known: Collection[str]) -> bool:
@@ -98,6 +117,31 @@ def fingerprint(variables: Mapping[str, Mapping[str, Any]]) -> str:
     """SHA-256 over the names and addresses of hosts, whatever their order."""
     rows = [[name, _first(of, _ADDRESS) or name, _first(of, _PORT)] for name, of in sorted(variables.items())]
     return hashlib.sha256(json.dumps(rows, ensure_ascii=True).encode()).hexdigest()
+
+
+def memberships(inventory: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """Host -> the groups it is in, from what `ansible-inventory --list` says."""
+    above: dict[str, set[str]] = {}
+    for name, group in inventory.items():
+        for child in group.get("children", ()):
+            above.setdefault(child, set()).add(name)
+    found: dict[str, set[str]] = {}
+    for name, group in inventory.items():
+        if name != "_meta" and (hosts := group.get("hosts", ())):
+            groups = _upwards(name, above)
+            for host in hosts:
+                found.setdefault(host, set()).update(groups)
+    return {host: frozenset(groups) for host, groups in found.items()}
+
+
+def _upwards(name: str, above: Mapping[str, Collection[str]]) -> set[str]:
+    found, waiting = set(), [name]
+    while waiting:
+        group = waiting.pop()
+        if group not in found:
+            found.add(group)
+            waiting.extend(above.get(group, ()))
+    return found
 
 
 def _whole(pattern: str, chosen: Collection[str], access: Access) -> bool:

@@ -79,7 +79,8 @@ def lint(output: Output = None) -> None:
     """Check policy.yml. Exit status 2 when it cannot be used."""
     from opsctl.home import locate
     from opsctl.output import emit, fields
-    from opsctl.policy.grants import NAME, load
+    from opsctl.policy.load import load
+    from opsctl.policy.read import NAME
 
     chosen, home = settings(output=output), locate()
     policy = load(home)
@@ -96,7 +97,7 @@ def _explained(
     from opsctl.home import home
     from opsctl.policy.decide import decided
     from opsctl.policy.finding import worst
-    from opsctl.policy.grants import load
+    from opsctl.policy.load import load
     from opsctl.policy.match import Case
 
     place = home()

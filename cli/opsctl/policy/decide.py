@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from opsctl.home import locate
-from opsctl.policy.grants import Grant, Policy, load
+from opsctl.policy.calendar import State, states
+from opsctl.policy.grants import Grant, Policy
 from opsctl.policy.identity import of_uid
-from opsctl.policy.match import Answer, Case, matches
+from opsctl.policy.load import load
+from opsctl.policy.match import Answer, Case, concerns, every, is_what, is_where
+from opsctl.runs.membership import unpacked
 from opsctl.runs.request import RunRequest
 
 Verdict = Literal["allow", "deny", "approve"]
@@ -28,43 +32,70 @@ class Decision:
     asking: tuple[Grant, ...] = ()
     """Verdict approve: every grant that wants an approval, on any host; all of them must be content."""
 
+    @property
+    def calendar(self) -> bool:
+        """Whether only the calendar forbids it: nobody lacks a right, it is not the time."""
+        return self.verdict == "deny" and self.rule.startswith(("freeze:", "window:"))
+
     def plain(self) -> dict[str, str]:
         """As JSON."""
         return {"verdict": self.verdict, "rule": self.rule, "text": self.text}
 
 
-def decide(request: RunRequest, owner: int, policy: Policy | None = None) -> Decision:
+def decide(request: RunRequest, owner: int, policy: Policy | None = None, *, calendar: bool = True) -> Decision:
     """The decision for this request in an installation that belongs to the user with the id `owner`.
 
-    `policy`: the grants; read from this installation's policy.yml when not given.
+    `policy`: the grants; those of this installation when not given. `calendar`: whether freezes and windows count.
 
     Raises:
-        ConfigError: policy.yml cannot be used: then nobody may do anything.
+        ConfigError: the policy cannot be used: then nobody may do anything.
     """
-    who = of_uid(request.requester.uid)
-    hosts = dict.fromkeys(request.targets.hosts)
-    case = Case(request, who, datetime.now().astimezone(), hosts)
-    return decided(case, owner, load(locate()) if policy is None else policy)
+    return decided(case_of(request), owner, load(locate()) if policy is None else policy, calendar=calendar)
 
 
-def decided(case: Case, owner: int, policy: Policy) -> Decision:
+def case_of(request: RunRequest) -> Case:
+    """A request as it stands now, with what its targets say."""
+    who, targets = of_uid(request.requester.uid), request.targets
+    hosts: Mapping[str, frozenset[str] | None] = dict.fromkeys(targets.hosts)
+    stacks: dict[str, str] = {}
+    if targets.groups:
+        hosts = {host: groups | {"all"} for host, groups in unpacked(targets.hosts, targets.groups).items()}
+        stacks = {host: next(iter(named), "") for host, named in unpacked(targets.hosts, targets.stacks).items()}
+    return Case(request, who, datetime.now().astimezone(), hosts, stacks)
+
+
+def decided(case: Case, owner: int, policy: Policy, *, calendar: bool = True) -> Decision:
     """The decision on a case: each host is decided for itself, and the strictest holds for all."""
+    about = [(grant, answer) for grant in policy.grants if (answer := concerns(policy, grant, case)) is not False]
+    times = _times(case, policy) if calendar else []
     strictest = Decision("allow", "", "")
     asking: dict[str, Grant] = {}
     for host in case.hosts or (None,):
-        found = _host(case, owner, policy, host)
+        found = _host(case, owner, about, host)
+        if found.verdict != "deny" and (state := _held(times, case, host)):
+            found = Decision("deny", state.rule, f"{state.text}{_place(host)}")
         asking.update((grant.name, grant) for grant in found.asking)
-        if not strictest.rule or _ORDER.index(found.verdict) > _ORDER.index(strictest.verdict):
+        if _worse(found, strictest):
             strictest = found
-        if strictest.verdict == "deny":
+        if strictest.verdict == "deny" and not strictest.calendar:
             break
     return replace(strictest, asking=tuple(asking.values())) if strictest.verdict == "approve" else strictest
 
 
-def _host(case: Case, owner: int, policy: Policy, host: str | None) -> Decision:
-    answers = [(grant, matches(policy, grant, case, host)) for grant in policy.grants]
-    name = case.who.name
-    place = f" on {host}" if host else ""
+def _worse(found: Decision, than: Decision) -> bool:
+    """A missing right counts more than the wrong time."""
+    if not than.rule:
+        return True
+    return (_ORDER.index(found.verdict), not found.calendar) > (_ORDER.index(than.verdict), not than.calendar)
+
+
+def _place(host: str | None) -> str:
+    return f" on {host}" if host else ""
+
+
+def _host(case: Case, owner: int, about: Sequence[tuple[Grant, Answer]], host: str | None) -> Decision:
+    answers = [(grant, every((answer, is_where(grant.where, case, host)))) for grant, answer in about]
+    name, place = case.who.name, _place(host)
     if denying := _first(answers, "deny", True) or _first(answers, "deny", None):
         return Decision("deny", denying.name, f"{name} may not run this{place}")
     if asking := _all(answers, "approve", True):
@@ -86,3 +117,27 @@ def _first(answers: list[tuple[Grant, Answer]], effect: Verdict, wanted: Answer)
 
 def _all(answers: list[tuple[Grant, Answer]], effect: Verdict, wanted: Answer) -> tuple[Grant, ...]:
     return tuple(grant for grant, answer in answers if grant.effect == effect and answer is wanted)
+
+
+def _times(case: Case, policy: Policy) -> list[State]:
+    """The freezes that hold, and all windows, that are about what this request does."""
+    if case.request.check:
+        return []
+    found = [state for state in states(policy.calendar, case.time) if state.kind == "window" or state.forbids]
+    return [
+        state
+        for state in found
+        if not any(is_what(what, "exempt", case) is True for what in policy.what(state.entry.exempt))
+    ]
+
+
+def _held(times: list[State], case: Case, host: str | None) -> State | None:
+    """The entry of the calendar that forbids a change on this host; a host not known may be any."""
+    answers: list[tuple[State, Any]] = [(state, is_where(state.entry.where, case, host)) for state in times]
+    about = [(state, answer) for state, answer in answers if answer is not False]
+    if freeze := next((state for state, _answer in about if state.kind == "freeze"), None):
+        return freeze
+    if any(answer is True and not state.forbids for state, answer in about):
+        return None
+    closed = [state for state, _answer in about if state.forbids]
+    return min(closed, key=lambda state: state.changes.timestamp() if state.changes else float("inf"), default=None)

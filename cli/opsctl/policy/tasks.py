@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from opsctl.policy.finding import Category, Finding, Level, short
@@ -15,14 +16,15 @@ from opsctl.policy.sql import sql_risk
 
 Arguments = Mapping[str, Any]
 _GONE = ("absent", "removed", "purged", "deleted")
-_FREE = ("_raw_params", "cmd", "argv", "free_form")
+_FREE = ("_raw_params", "cmd", "argv", "free_form", "command")
+_SHELLS = ("shell", "raw", "command", "win_shell", "win_command", "expect")
 
 
 def task_risk(module: str, args: Arguments) -> list[Finding]:
     """What is dangerous about this task. `module` may be an FQCN; a module that is not known here finds nothing."""
     name = module.rsplit(".", 1)[-1]
-    if name in ("shell", "raw", "command", "win_shell", "win_command"):
-        return judge(command_text(name, args))
+    if (text := task_text(name, args)) is not None:
+        return judge(text)
     excerpt = short(f"{name} " + " ".join(f"{key}={value}" for key, value in args.items() if key in _SHOWN))
     found = [Finding(level, category, reason, excerpt) for level, category, reason in _said(name, args)]
     return list(dict.fromkeys(found))
@@ -32,18 +34,30 @@ _SHOWN = ("name", "path", "dest", "state", "device", "chain", "db", "src")
 """Arguments an excerpt may show: none of these holds a secret."""
 
 
+def known(name: str, *, free: bool = False) -> bool:
+    """Whether arguments of this module (its short name) matter; `free`: whether it takes free text."""
+    return name in _SHELLS or (not free and name in _TABLE)
+
+
+def task_text(module: str, args: Arguments) -> str | None:
+    """The shell text that a task runs, if it is one that runs shell text."""
+    name = module.rsplit(".", 1)[-1]
+    return command_text(name, args) if name in _SHELLS else None
+
+
 def command_text(module: str, args: Arguments) -> str:
     """The shell text that a command module runs. `command` has no shell, so its words are quoted."""
     given = next((args[key] for key in _FREE if args.get(key)), "")
     if isinstance(given, (list, tuple)):
-        return shlex.join(str(word) for word in given)
-    text = str(given)
-    if module != "command":
-        return text
-    try:
-        return shlex.join(shlex.split(text))
-    except ValueError:
-        return text
+        text = shlex.join(str(word) for word in given)
+    else:
+        text = str(given)
+        # Not documented, but understood by the module.
+        if module == "command" and not args.get("_uses_shell"):
+            with suppress(ValueError):
+                text = shlex.join(shlex.split(text))
+    # What it is fed may be a script, too.
+    return f"{text} <<< {shlex.quote(str(args['stdin']))}" if args.get("stdin") else text
 
 
 def _said(name: str, args: Arguments) -> Iterator[Said]:

@@ -117,7 +117,7 @@ def _command_option(arguments: Sequence[Word], letter: str) -> Iterator[Inner]:
         if word.text.startswith("--command="):
             yield Inner(text=Word(word.text.partition("=")[2], word.fixed, bare=False))
         elif (re.fullmatch(r"[-+][A-Za-z]+", word.text) and letter in word.text) or word.text == "--command":
-            rest = [text for text in arguments[at + 1 :] if not re.match(r"[-+][A-Za-z]", text.text)]
+            rest = [text for text in arguments[at + 1 :] if not re.fullmatch(r"[-+][A-Za-z]+", text.text)]
             if rest:
                 yield Inner(text=rest[0])
             return

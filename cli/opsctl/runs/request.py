@@ -48,11 +48,16 @@ class Targets:
     hosts: tuple[str, ...] = ()
     digest: str = ""
     """SHA-256 over the hosts' names and addresses; empty when they are not fixed beforehand."""
+    groups: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Group -> which of the hosts are in it, by their places (see `membership`); empty = not known."""
+    stacks: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Stack -> which of the hosts belong to it."""
 
     def plain(self) -> dict[str, Any]:
         """As JSON."""
         fixed = {"hosts": list(self.hosts), "count": len(self.hosts), "digest": self.digest} if self.digest else {}
-        return {"stack": self.stack, "limit": self.limit, **fixed}
+        parts = {name: dict(of) for name, of in (("groups", self.groups), ("stacks", self.stacks)) if of}
+        return {"stack": self.stack, "limit": self.limit, **fixed, **parts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,8 @@ class RunRequest:
     timeout: int = 4 * 3600
     digest: str = ""
     """SHA-256 over the content: playbooks, roles, templates."""
+    text: str | None = field(default=None, repr=False)
+    """Kind `script`: what is in it, for policy to judge; not recorded, the digest stands for it."""
     forks: int = 20
     """Hosts at the same time."""
     begin: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 
 from opsctl.errors import ConfigError
 from opsctl.policy.decide import Decision, decide, decided
-from opsctl.policy.grants import Policy, load, read
+from opsctl.policy.grants import Policy
 from opsctl.policy.identity import Identity, of_name, of_uid
+from opsctl.policy.load import load
 from opsctl.policy.match import Case
+from opsctl.policy.read import read
 from opsctl.runs.request import Requester, RunRequest, Targets
+from opsctl.targets import Found
 
 OWNER, BOB = 0, Identity("bob", 1234, frozenset({"ops"}))
 MONDAY = datetime(2026, 11, 23, 10, 0)
@@ -281,3 +284,47 @@ def test_who_approves_is_checked(parts: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError) as error:
         read(policy(grant(parts.pop("effect", "approve"), **parts)))
     assert message in str(error.value)
+
+
+def test_groups_and_stacks_of_the_hosts_of_a_request_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPSCTL_HOME", str(tmp_path))
+    groups = {"web": frozenset({"web", "all"}), "db": frozenset({"all", "data", "db"})}
+    variables: dict[str, dict[str, Any]] = {"web": {"stack_name": "shop"}, "db": {}}
+    asked = request(targets=Found("x", variables, groups).targets)
+
+    def rule(where: str) -> str:
+        return decide(asked, 1234, read(policy(grant("deny", who="everybody", where=where)))).rule
+
+    assert rule("{group: dat*}") == "g"
+    assert rule("{group: app}") == "owner"
+    assert rule("{group: all}") == "g"
+    assert rule("{stack: shop}") == "g"
+    assert rule("{stack: shop, host: db}") == "owner"
+    assert rule("{stack: '*', host: db}") == "owner"
+    assert rule("{group: db, host: web}") == "owner"
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("uptime\ndf -h\n", "allow"),
+        ("#!/bin/sh -eu\nuptime\n", "allow"),
+        ("#!/usr/bin/env bash\nuptime\n", "allow"),
+        ("#!/bin/sh\nuptime\nreboot\n", "deny"),
+        ("#!/bin/sh\nuptime $1\n", "deny"),
+        ("#!/usr/bin/python3\nuptime\n", "deny"),
+        ("#!/tmp/sh\nuptime\n", "deny"),
+        ("\x7fELF\0", "deny"),
+    ],
+)
+def test_the_text_of_a_shell_script_is_judged(text: str, verdict: str) -> None:
+    rules = policy(grant(what="{command: [uptime, 'df *']}"))
+    assert ask(rules, request("x.sh", "script", text=text)).verdict == verdict
+
+
+def test_a_script_for_another_interpreter_may_be_anything() -> None:
+    rules = policy(grant(what="{command: '*'}"), grant("deny", "never", what="{command: '*', risk: high}"))
+    assert ask(rules, request("x.sh", "script", text="uptime")).verdict == "allow"
+    assert ask(rules, request("x.sh", "script", text="sudo reboot")).rule == "never"
+    assert ask(rules, request("x.py", "script", text="#!/usr/bin/python3\n1")).rule == "never"
+    assert ask(rules, request("x.py", "script")).rule == "never"
