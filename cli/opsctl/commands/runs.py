@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opsctl.commands.again import resume, retry
 from opsctl.commands.common import Output, RunId, desk, group
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-app = group("Look at runs: state, hosts, logs.")
+app = group("Look at runs: state, hosts, logs; repeat them, go on with them.")
+app.command()(retry)
+app.command()(resume)
 
 
 @app.command("list")

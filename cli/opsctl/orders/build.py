@@ -37,6 +37,8 @@ class Order:
     spec: Spec
     request: RunRequest
     work: Work
+    found: Found | None = None
+    """All hosts its pattern means, also where it is limited to some."""
 
 
 def build(spec: Spec, home: Path, settings: Settings, *, parent: str = "") -> Order:
@@ -82,7 +84,7 @@ def _scenario(spec: Spec, home: Path, settings: Settings) -> Order:
 def _playbook(spec: Spec, home: Path, settings: Settings) -> Order:
     places = _places(spec, home, settings)
     path, file = located(spec.content)
-    targets = _find(spec, places)
+    found, targets = _find(spec, places)
     spec = replace(spec, cloud=places.asked, content=path if file and path == str(file) else spec.content)
     request = replace(
         _request(spec, settings),
@@ -93,7 +95,7 @@ def _playbook(spec: Spec, home: Path, settings: Settings) -> Order:
         secrets=_secret(spec.parameters),
         digest=digest(file) if file else "",
     )
-    return Order(spec, request, Work(access=lambda: places))
+    return Order(spec, request, Work(access=lambda: places), found)
 
 
 def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
@@ -105,7 +107,7 @@ def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
     words = spec.words if script is None else (Path(spec.content).name, *spec.words)
     command = Command(words, spec.environment, spec.directory, script)
     places = _places(spec, home, settings)
-    found = _find(spec, places)
+    whole, found = _find(spec, places)
     batch = _batch(spec, found, command)
     environment = {f"env.{name}": value for name, value in spec.environment.items()}
     hidden = _secret(environment)
@@ -130,7 +132,7 @@ def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
         execution=lambda job, waiting: Fanout(job, batch, waiting),
         conclude=recorded,
     )
-    return Order(replace(spec, cloud=places.asked), request, work)
+    return Order(replace(spec, cloud=places.asked), request, work, whole)
 
 
 def _request(spec: Spec, settings: Settings) -> RunRequest:
@@ -172,9 +174,9 @@ def _places(spec: Spec, home: Path, settings: Settings) -> _Chosen:
     return _Chosen(way.name, way.cloud, way.environment, extra, name)
 
 
-def _find(spec: Spec, places: Places) -> Found:
-    """The hosts, said aloud."""
-    found = find(spec.pattern, places, everything=spec.everything)
+def _find(spec: Spec, places: Places) -> tuple[Found, Found]:
+    """All hosts of the pattern, and those that are meant, said aloud."""
+    whole = found = find(spec.pattern, places, everything=spec.everything)
     if spec.only:
         if gone := [name for name in spec.only if name not in found.variables]:
             raise UsageError(f"{', '.join(gone)}: not among the hosts of '{spec.pattern or 'all'}' any more")
@@ -182,7 +184,7 @@ def _find(spec: Spec, places: Places) -> Found:
     rest = f" and {len(found.names) - _SHOWN} more" if len(found.names) > _SHOWN else ""
     count = "1 host" if len(found.names) == 1 else f"{len(found.names)} hosts"
     say(f"{count}: {', '.join(found.names[:_SHOWN])}{rest} (targets {found.digest[:12]})")
-    return found
+    return whole, found
 
 
 def _listed(spec: Spec) -> str:

@@ -19,6 +19,7 @@ from opsctl.events.redact import Redactor
 from opsctl.ledger.book import Ledger
 from opsctl.ledger.record import Entry
 from opsctl.policy.decide import decide
+from opsctl.runs.chain import Chain
 from opsctl.runs.execute import KILLED, Execution, Job, Outcome, Why, task
 from opsctl.runs.process import myself, sweep
 from opsctl.runs.progress import Progress, replay
@@ -165,7 +166,7 @@ class Desk:
         )
         journal = Journal(self.journal(request.id))
         try:
-            execution: Running = work.execution(job, lambda: recorder.waiting) if work.execution else Execution(job)
+            execution: Running = _execution(job, request, work, lambda: recorder.waiting)
             recorder = Recorder(journal, Redactor(hidden), view, on_error=lambda: execution.stop("broken"))
             recorder.note({"time": now(), "event": "run_start", "data": request.plain()})
             with self.ledger.writing() as writing:
@@ -233,6 +234,12 @@ class Desk:
             journal.append({"time": now(), "event": "run_end", "data": {"status": "lost", "message": message}})
             journal.close()
         return moved
+
+
+def _execution(job: Job, request: RunRequest, work: Work, waiting: Callable[[], int]) -> Running:
+    if work.execution is not None:
+        return work.execution(job, waiting)
+    return Chain(job, request.begin) if request.begin else Execution(job)
 
 
 def judge(outcome: Outcome, progress: Progress) -> tuple[str, str]:
