@@ -90,7 +90,7 @@ def _playbook(spec: Spec, home: Path, settings: Settings) -> Order:
         _request(spec, settings),
         playbook=path,
         cloud=places.name,
-        targets=Targets(limit=targets.pattern or _listed(spec), hosts=targets.names, digest=targets.digest),
+        targets=replace(targets.targets, limit=targets.pattern or _listed(spec)),
         parameters=spec.parameters,
         secrets=_secret(spec.parameters),
         digest=digest(file) if file else "",
@@ -122,10 +122,11 @@ def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
         _request(spec, settings),
         content=Redactor(environment[name] for name in hidden).text(text),
         cloud=places.name,
-        targets=Targets(limit=found.pattern, hosts=found.names, digest=found.digest),
+        targets=found.targets,
         parameters={**{name: value for name, value in options.items() if value}, **environment},
         secrets=hidden,
         digest=hashlib.sha256(script).hexdigest() if script is not None else "",
+        text=None if script is None else script.decode("utf-8", "replace"),
     )
     work = Work(
         access=lambda: places,
