@@ -34,6 +34,8 @@ def _targets(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
         found.append(f"hosts that came in since: {_list(more)}")
     if fewer := sorted(old - new):
         found.append(f"hosts that are gone: {_list(fewer)}")
+    if before.get("groups") != after.get("groups") or before.get("stacks") != after.get("stacks"):
+        found.append("the groups or stacks that the hosts are in")
     if old == new and before.get("digest") != after.get("digest"):
         found.append("the addresses of the hosts")
     return found

@@ -34,7 +34,7 @@ from opsctl.approvals.store import Case
 from opsctl.clock import now, span, stamp
 from opsctl.errors import Denied, UsageError
 from opsctl.ledger.book import Ledger, Writing
-from opsctl.notify.outbox import enqueue
+from opsctl.notify.outbox import Notice, Outbox, enqueue
 from opsctl.notify.sender import flush
 from opsctl.policy.decide import Decision
 from opsctl.policy.finding import worst
@@ -167,7 +167,7 @@ class Gate:
             problem = self._problem(case, request, decision)
             if not problem:
                 try:
-                    after = used(case.approval, request.plan_hash, wanted, self._entitled(), now())
+                    after = used(case.approval, request.plan_hash, wanted, self.entitled(), now())
                 except Denied as error:
                     problem = str(error)
             if not problem and not store.begun(writing.connection, request.id, myself()):
@@ -215,7 +215,11 @@ class Gate:
 
     def missing(self, case: Case) -> str:
         """What is still needed, for people; nothing when it is not open."""
-        return missing(case.approval, self._entitled()) if case.approval.status == "open" else ""
+        return missing(case.approval, self.entitled()) if case.approval.status == "open" else ""
+
+    def notices(self, case: Case) -> list[Notice]:
+        """What people were told of it."""
+        return Outbox(self.ledger.database).last(100, case.run_id)
 
     def stuck(self, case: Case) -> bool:
         """Whether the only one who could approve is the one who asked."""
@@ -229,7 +233,8 @@ class Gate:
     def _owner(self) -> int:
         return self.home.stat().st_uid
 
-    def _entitled(self) -> Entitled:
+    def entitled(self) -> Entitled:
+        """Who may answer what, as policy is now."""
         return entitled(self._policy(), self._owner)
 
     def _problem(self, case: Case, request: RunRequest, decision: Decision) -> str:
@@ -254,7 +259,7 @@ class Gate:
     ) -> Case:
         self.settle()
         with self.ledger.writing() as writing:
-            may = self._entitled()
+            may = self.entitled()
             case = self._get(writing.connection, run_id)
             try:
                 after = step(case, may)

@@ -28,7 +28,9 @@ def expires(decision: Decision, settings: Approvals) -> str:
 
 def among(policy: Policy, names: Iterable[str], person: Person) -> bool:
     """Whether a person is one of these users, or in one of these groups."""
-    meant = Grant.model_construct(name="", who=tuple(names), effect="approve")
+    # A group that policy no longer has, has no members.
+    known = [name for name in names if not name.startswith("group:") or name.removeprefix("group:") in policy.groups]
+    meant = Grant.model_construct(name="", who=tuple(known), effect="approve")
     return any(is_who(policy, meant, identity) for identity in person.identities)
 
 

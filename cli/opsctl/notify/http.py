@@ -76,6 +76,8 @@ def reason(error: BaseException) -> str:
         return found
     if any(type(each).__name__ in ("NameResolutionError", "gaierror") for each in chain):
         return "the name of its host cannot be resolved"
+    if any(isinstance(each, TimeoutError) for each in chain):
+        return "no answer in time"
     for each in chain:
         if isinstance(each, OSError) and not isinstance(each, requests.RequestException) and each.strerror:
             return f"no connection: {each.strerror.lower()}"

@@ -1,0 +1,121 @@
+"""`opsctl approvals`: what waits for a yes, who said it, and the start of what was approved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opsctl.commands.common import Output, RunId, desk, group
+from opsctl.commands.options import Variables, variables
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+app = group("Approve, deny and start what needs an approval; review what went without.")
+
+_Comment = Annotated[str, typer.Option("--comment", "-m", help="Goes into the ledger and to those who are notified.")]
+_SHOWN = ("open", "approved", "broken")
+
+
+@app.command("list")
+def list_(
+    everything: Annotated[bool, typer.Option("--all", help="Also what is settled.")] = False,
+    reviews: Annotated[
+        bool, typer.Option("--reviews", help="Only runs that broke the glass, not reviewed yet.")
+    ] = False,
+    count: Annotated[int, typer.Option("--last", "-n", min=1, max=10_000, help="How many, the newest first.")] = 100,
+    output: Output = None,
+) -> None:
+    """What waits: for approvals, for its start, for a review."""
+    from opsctl.approvals.show import described
+    from opsctl.output import emit
+
+    state = desk(output=output)
+    gate = state.gate
+    gate.settle()
+    wanted = ("broken",) if reviews else () if everything else _SHOWN
+    emit([described(gate, case) for case in gate.listed(wanted, count)], state.settings.output, _list)
+
+
+@app.command()
+def show(run: RunId, output: Output = None) -> None:
+    """The whole plan: what would run, where, what is dangerous about it, who said what."""
+    from opsctl.approvals.show import described, drawn
+    from opsctl.output import emit
+
+    state = desk(output=output)
+    gate = state.gate
+    gate.settle()
+    found = gate.get(state.store.get(run).id)
+    emit(described(gate, found, whole=True), state.settings.output, drawn)
+
+
+@app.command()
+def approve(run: RunId, comment: _Comment = "", output: Output = None) -> None:
+    """Say yes. Exit status 6 when you are not among those who may."""
+    _vote(run, "approve", comment, output)
+
+
+@app.command()
+def deny(run: RunId, comment: _Comment = "", output: Output = None) -> None:
+    """Say no: one no is enough, also after others said yes, until the run starts."""
+    _vote(run, "deny", comment, output)
+
+
+@app.command()
+def withdraw(run: RunId, comment: _Comment = "", output: Output = None) -> None:
+    """Take back what you asked for."""
+    state = desk(output=output)
+    _settled(state, state.gate.withdraw(state.store.get(run).id, comment))
+
+
+@app.command()
+def review(run: RunId, comment: _Comment = "", output: Output = None) -> None:
+    """Say what came of looking at a run that broke the glass."""
+    state = desk(output=output)
+    _settled(state, state.gate.review(state.store.get(run).id, comment))
+
+
+@app.command()
+def start(run: RunId, extra: Variables = None, output: Output = None) -> None:
+    """Start an approved run: it is built again, and refused when anything changed. -e gives secrets again."""
+    from opsctl.approvals.again import again
+    from opsctl.commands.run import show as perform
+
+    state = desk(output=output)
+    order = again(state, state.store.get(run), variables(extra))
+    perform(state, order, state.resume)
+
+
+def _vote(run: str, verdict: Any, comment: str, output: Any) -> None:
+    state = desk(output=output)
+    _settled(state, state.gate.vote(state.store.get(run).id, verdict, comment))
+
+
+def _settled(state: Any, case: Any) -> None:
+    from opsctl.approvals.show import described, line
+    from opsctl.output import emit
+
+    emit(described(state.gate, case), state.settings.output, line)
+
+
+def _list(rows: list[dict[str, Any]]) -> RenderableType:
+    from opsctl.approvals.show import styled
+    from opsctl.output import grid
+
+    return grid(
+        ("run", "what", "targets", "by", "status", "missing", "until"),
+        [
+            (
+                row["run"],
+                row["what"],
+                row["targets"],
+                row["by"],
+                styled(row["status"], late=row["overdue"]),
+                row["missing"],
+                row["expires"][:16].replace("T", " "),
+            )
+            for row in rows
+        ],
+    )
