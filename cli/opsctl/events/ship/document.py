@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opsctl.events.ship.shrink import readable, result, text
+from opsctl.events.ship.shrink import SHORT, readable, result, text
 from opsctl.runs.progress import message
+from opsctl.search.text import said, status
 
 ECS = "8.17.0"
 
@@ -31,6 +32,7 @@ _FAMILIES = {
     "process": "command shell script raw expect service systemd systemd_service cron reboot",
 }
 _CATEGORIES = {module: family for family, modules in _FAMILIES.items() for module in modules.split()}
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -63,8 +65,9 @@ class Origin:
 class Translator:
     """Turns one run's lines into documents. It must see the first line first, for who asked for what."""
 
-    def __init__(self, run_id: str, origin: Origin) -> None:
-        """Nothing is known of the run yet."""
+    def __init__(self, run_id: str, origin: Origin, about: Mapping[str, str] | None = None) -> None:
+        """`about`: what the run's record says and its journal does not: `user`."""
+        self._user = {"name": readable(about["user"])} if about and about.get("user") else {}
         self._id = run_id
         self._run: dict[str, Any] = {"id": run_id}
         self._common = {name: _text(origin.common(name, run_id)) for name in ("opsctl.run", "opsctl.task")}
@@ -96,13 +99,13 @@ class Translator:
         record = json.loads(raw)
         if _SURROGATE.search(raw):
             record = _cleaned(record)
-        dataset, document = self.document(record, name)
+        dataset, document = self.document(record, name, len(raw))
         # What never changes is serialised once; what is left is this document's own.
         head = self._actions[dataset] + name.encode() + b'"}}\n'
         return b"".join((head, _text(document)[:-1], b",", self._common[dataset][1:]))
 
-    def document(self, record: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
-        """The data set and what is this document's own, with the id `name`."""
+    def document(self, record: Mapping[str, Any], name: str, length: int) -> tuple[str, dict[str, Any]]:
+        """The data set and what is this document's own, with the id `name`; `length` of the line in bytes."""
         kind, seq = str(record["event"]), int(record["seq"])
         if seq == 1:
             self.learn(record)
@@ -122,8 +125,14 @@ class Translator:
             _run(kind, data, own)
         else:
             event["dataset"] = "opsctl.task"
-            _task(kind, record, data, own)
-        own["message"] = text(str(record.get("stdout") or "")) or own.get("message") or _said(record)
+            _task(kind, record, data, own, short=length < SHORT)
+        own["opsctl"]["event"] = kind
+        own["message"] = own.get("message") or text(said(record)) or _named(record)
+        state = status(record)
+        if state:
+            own["opsctl"]["status"] = state
+        if self._user:
+            own["user"] = self._user
         return event["dataset"], own
 
 
@@ -135,28 +144,27 @@ def _run(kind: str, data: Mapping[str, Any], own: dict[str, Any]) -> None:
         if data.get("reason"):
             event["reason"] = str(data["reason"])[:1024]
         targets = data.get("targets") or {}
-        own["opsctl"] = {**own["opsctl"], "hosts": list(targets.get("hosts") or ())[:1000], "record": result(data)}
+        own["opsctl"] |= {"hosts": list(targets.get("hosts") or ())[:1000], "record": result(data)}
     elif kind == "run_end":
-        status = str(data.get("status", ""))
-        action = {"canceled": "run-canceled", "timeout": "run-timeout", "lost": "run-lost"}.get(status, "run-finished")
-        event |= {"type": ["end"], "action": action, "outcome": _ENDS.get(status, "unknown")}
-        own["opsctl"] = {**own["opsctl"], "status": status}
-        said = str(data.get("message") or "")
-        own["message"] = f"{status}: {said}" if said else status
-        if said and event["outcome"] == "failure":
-            own["error"] = {"message": text(said)}
+        state = str(data.get("status", ""))
+        action = {"canceled": "run-canceled", "timeout": "run-timeout", "lost": "run-lost"}.get(state, "run-finished")
+        event |= {"type": ["end"], "action": action, "outcome": _ENDS.get(state, "unknown")}
+        why = str(data.get("message") or "")
+        own["message"] = text(f"{state}: {why}" if why else state)
+        if why and event["outcome"] == "failure":
+            own["error"] = {"message": text(why)}
     elif kind == "stats":
         counts = {ours: data.get(theirs) or {} for theirs, ours in _STATS.items()}
         stats = {name: sum(value.values()) for name, value in counts.items()}
-        own["opsctl"] = {**own["opsctl"], "stats": {**stats, "hosts": len(data.get("processed") or {})}}
+        own["opsctl"]["stats"] = {**stats, "hosts": len(data.get("processed") or {})}
     elif kind == "events_dropped":
         event["kind"] = "pipeline_error"
-        own["opsctl"] = {**own["opsctl"], "missing": data.get("missing")}
+        own["opsctl"]["missing"] = data.get("missing")
     if kind in ("error", "warning"):
         own["log"] = {"level": kind}
 
 
-def _task(kind: str, record: Mapping[str, Any], data: Mapping[str, Any], own: dict[str, Any]) -> None:
+def _task(kind: str, record: Mapping[str, Any], data: Mapping[str, Any], own: dict[str, Any], *, short: bool) -> None:
     event, outcome = own["event"], data.get("res")
     returned: Mapping[str, Any] = outcome if isinstance(outcome, Mapping) else {}
     changed = bool(returned.get("changed"))
@@ -178,7 +186,7 @@ def _task(kind: str, record: Mapping[str, Any], data: Mapping[str, Any], own: di
         told["ignored"] = True
     if returned.get("_ansible_no_log"):
         told["no_log"] = True
-    own["opsctl"] = {**own["opsctl"], "task": told}
+    own["opsctl"]["task"] = told
     if record.get("host"):
         own["host"] = {"name": record["host"]}
         own["related"] = {"hosts": [record["host"]]}
@@ -186,7 +194,7 @@ def _task(kind: str, record: Mapping[str, Any], data: Mapping[str, Any], own: di
     if span:
         own["span"] = {"id": span}
     if returned:
-        own["opsctl"]["result"] = result(returned)
+        own["opsctl"]["result"] = result(returned, short=short)
         code = returned.get("rc")
         if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 1 << 62:
             own["process"] = {"exit_code": code}
@@ -196,14 +204,14 @@ def _task(kind: str, record: Mapping[str, Any], data: Mapping[str, Any], own: di
         own["opsctl"]["diff"] = text(_text(data.get("diff")).decode())
 
 
-def _said(record: Mapping[str, Any]) -> str:
+def _named(record: Mapping[str, Any]) -> str:
     parts = (str(record["event"]).replace("_", " "), record.get("host"), record.get("task") or record.get("play"))
     return ": ".join(str(part) for part in parts if part)
 
 
 def _text(value: Any) -> bytes:
     # As the journal is: ASCII, so that what is no valid Unicode cannot make the whole request unreadable.
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
+    return _ENCODE(value).encode("ascii")
 
 
 def _cleaned(value: Any) -> Any:

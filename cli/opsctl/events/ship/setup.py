@@ -49,10 +49,10 @@ def prepare(server: Cluster, options: Elasticsearch) -> Prepared:
     if lifecycle == "ilm":
         for dataset in DATASETS:
             _put_policy(server, f"opsctl-{dataset}", policy(dataset, options), done)
-    _put(server, "_component_template", "opsctl", component(), done)
+    fresh = _put(server, "_component_template", "opsctl", component(), done)
     for dataset in DATASETS:
         name = f"logs-opsctl.{dataset}"
-        if _put(server, "_index_template", name, index(dataset, options, lifecycle), done):
+        if _put(server, "_index_template", name, index(dataset, options, lifecycle), done) or fresh:
             _roll(server, f"{name}-{options.namespace}", done)
     return done
 

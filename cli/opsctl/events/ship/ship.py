@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -208,13 +208,22 @@ class Shipper:
             for path, size in _journals(self.home)
             if size != cursors.get(path.stem, Cursor()).position
         ]
+        about = self._about(path.stem for path, _size, _cursor in new)
         excess = sum(abs(size - cursor.position) for _path, size, cursor in new) - self.options.spool_bytes
         for path, size, cursor in new:
             if excess > 0 and not complete:
                 excess -= abs(size - cursor.position)
                 yield from source.passed_over(path, cursor, origin)
             else:
-                yield from source.journal(path, cursor, origin)
+                yield from source.journal(path, cursor, origin, about.get(path.stem))
+
+    def _about(self, runs: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
+        if not (self.home / "opsctl.db").exists():
+            return {}
+        from opsctl.db.engine import opened
+        from opsctl.search.about import about
+
+        return about(opened(self.home))(runs)
 
     def _close(self, trouble: Trouble) -> None:
         before = self.state.circuit

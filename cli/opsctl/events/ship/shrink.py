@@ -17,6 +17,9 @@ _MANY = 200
 _WHOLE = 48_000
 """Characters of a result as JSON."""
 
+SHORT = _WHOLE
+"""Bytes of a journal's line whose result is surely not longer than that."""
+
 _BULKY = frozenset({"ansible_facts", "invocation", "diff"})
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -44,15 +47,18 @@ def readable(value: str) -> str:
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") if _escaped(value) else value
 
 
-def result(value: Mapping[str, Any]) -> dict[str, Any]:
-    """What a module returned, without what Ansible adds; facts and differences are in the journal."""
+def result(value: Mapping[str, Any], *, short: bool = False) -> dict[str, Any]:
+    """What a module returned, without what Ansible adds; facts and differences are in the journal.
+
+    `short`: it is known to be no longer than is allowed. `value` is made of what `json.loads` makes.
+    """
     small = {
         _key(key): _small(item, 1)
         for key, item in value.items()
         if not key.startswith("_ansible") and key not in _BULKY and item not in ("", None, [], {})
     }
     # Escapes count as one character here: the bound is on what a shard has to hold, roughly.
-    if len(json.dumps(small, ensure_ascii=False)) <= _WHOLE:
+    if short or len(json.dumps(small, ensure_ascii=False)) <= _WHOLE:
         return small
     return {key: cut(item if isinstance(item, str) else _json(item), 1000) for key, item in list(small.items())[:40]}
 
@@ -60,9 +66,9 @@ def result(value: Mapping[str, Any]) -> dict[str, Any]:
 def _small(value: Any, depth: int) -> Any:
     if isinstance(value, str):
         return value if len(value) <= _STRING else cut(value, _STRING)
-    if isinstance(value, Mapping | list) and depth >= _DEPTH:
+    if isinstance(value, dict | list) and depth >= _DEPTH:
         return cut(_json(value), _STRING)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         shown = [(key, item) for key, item in value.items() if not key.startswith("_ansible")]
         return {_key(key): _small(item, depth + 1) for key, item in shown[:_MANY]}
     if isinstance(value, list):

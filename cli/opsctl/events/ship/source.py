@@ -49,10 +49,10 @@ def _records(book: Ledger, first: int, count: int = _SLICE) -> list[Record]:
         return list(islice(snapshot.records, count))
 
 
-def journal(path: Path, cursor: Cursor, origin: Origin) -> Iterator[Parcel]:
+def journal(path: Path, cursor: Cursor, origin: Origin, about: Mapping[str, str] | None = None) -> Iterator[Parcel]:
     """The events after the cursor, as far as they are written; all of them when the journal is another than before."""
     run_id = path.stem
-    translator, salt = Translator(run_id, origin), run_id.encode() + b"\n"
+    translator, salt = Translator(run_id, origin, about), run_id.encode() + b"\n"
     try:
         with path.open("rb") as file:
             if cursor.position:

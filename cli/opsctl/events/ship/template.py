@@ -74,7 +74,8 @@ def mappings() -> dict[str, Any]:
                     **_keywords("reason"),
                 ),
                 task=_object(
-                    **_keywords("name", "action", "role", "path", "play", "stream"),
+                    **_keywords("action", "role", "path", "play", "stream"),
+                    name={**_KEYWORD, "fields": {"text": _TEXT}},
                     attempts=_LONG,
                     ignored=_BOOLEAN,
                     no_log=_BOOLEAN,
@@ -85,6 +86,7 @@ def mappings() -> dict[str, Any]:
                         ("ok", "changed", "failures", "unreachable", "skipped", "rescued", "ignored", "hosts"), _LONG
                     )
                 ),
+                event=_KEYWORD,
                 status=_KEYWORD,
                 hosts=_KEYWORD,
                 missing=_LONG,
