@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from opsctl.pace.rate import Rate
+from opsctl.runs.execute import Execution, Job, Outcome, Why
 from opsctl.runs.workspace import write
 
 if TYPE_CHECKING:
     from opsctl.fanout.execute import Batch
 
 
-def playbook(space: Path, title: str, hosts: Sequence[str], batch: Batch) -> str:
+class Group:
+    """Some hosts, in one execution of Ansible of their own."""
+
+    def __init__(self, job: Job, batch: Batch, hosts: Sequence[str], rate: Rate, number: int) -> None:
+        """`number`: which of the run's executions this is; each has a directory of its own."""
+        self.hosts = tuple(hosts)
+        self.good: set[str] = set()
+        space = job.space / f"group-{number}"
+        for path in (space, *(space / name for name in ("inventory", "env", "project", "tmp"))):
+            path.mkdir(mode=0o700)
+        book = playbook(space, batch.title, hosts, batch, rate)
+        extra = {"ansible_user": batch.user} if batch.user else {}
+        self._execution = Execution(replace(job, space=space, playbook=book, extra=extra, limit=""))
+
+    def stop(self, why: Why) -> None:
+        """As an execution's."""
+        self._execution.stop(why)
+
+    def run(self, on_event: Callable[[dict[str, Any]], None]) -> Outcome:
+        """To its end, in this thread; then `good` has the hosts where it worked."""
+
+        def watch(event: dict[str, Any]) -> None:
+            if event.get("event") == "runner_on_ok":
+                self.good.add(str((event.get("event_data") or {}).get("host", "")))
+            on_event(event)
+
+        return self._execution.run(watch)
+
+
+def playbook(space: Path, title: str, hosts: Sequence[str], batch: Batch, rate: Rate) -> str:
     """Write a playbook that does it on these hosts; its path. It is private: the environment may hold secrets."""
     command = batch.command
     arguments: dict[str, Any] = {"argv": [_literal(word) for word in command.argv]}
@@ -25,12 +57,11 @@ def playbook(space: Path, title: str, hosts: Sequence[str], batch: Batch) -> str
         arguments = {"cmd": _literal(shlex.join([str(batch.script), *command.argv[1:]]))}
     if command.directory:
         arguments["chdir"] = _literal(command.directory)
-    play: dict[str, Any] = {
-        "name": title,
-        "hosts": list(hosts),
-        "gather_facts": False,
-        "tasks": [{"name": title, module: arguments, "timeout": max(1, round(batch.timeout))}],
-    }
+    task: dict[str, Any] = {"name": title, module: arguments, "timeout": max(1, round(batch.timeout))}
+    if rate.retries:
+        task |= {"register": "opsctl_said", "until": "opsctl_said is succeeded"}
+        task |= {"retries": rate.retries, "delay": rate.retry_delay}
+    play: dict[str, Any] = {"name": title, "hosts": list(hosts), "gather_facts": False, "tasks": [task]}
     if command.environment:
         play["environment"] = {name: _literal(value) for name, value in command.environment.items()}
     if batch.become:
