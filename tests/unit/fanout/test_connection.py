@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from opsctl.fanout.connection import KNOWN_HOSTS, Connection, Foreign, connection
+from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.connection import (
+    KNOWN_HOSTS,
+    Connection,
+    Foreign,
+    connection,
+)
 
 
 def _of(user: str = "", become: bool = False, **variables: Any) -> Connection:

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, The opsctl developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Known host keys, as OpenSSH keeps them: read, compared, appended."""
 
 from __future__ import annotations
@@ -7,9 +10,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import asyncssh
-
-from opsctl.fanout.connection import Connection
+from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.connection import Connection
+from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.library import asyncssh
 
 
 class KeyRefused(Exception):
