@@ -18,7 +18,7 @@ def described(case: Case) -> dict[str, Any]:
     """What a notice says about it."""
     plan, approval = case.plan, case.approval
     targets = plan["targets"]
-    hosts = f"{targets['count']} hosts: {', '.join(targets['hosts'][:5])}" if targets.get("digest") else ""
+    hosts = _hosts(targets["hosts"]) if targets.get("digest") else ""
     places = [hosts, targets.get("stack") and f"stack {targets['stack']}", targets.get("limit")]
     return {
         "run": case.run_id,
@@ -36,6 +36,11 @@ def described(case: Case) -> dict[str, Any]:
         "machine": os.uname().nodename,
         "status": approval.status,
     }
+
+
+def _hosts(names: list[str]) -> str:
+    rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{len(names)} host{'' if len(names) == 1 else 's'}: {', '.join(names[:5])}{rest}"
 
 
 def entry(kind: str, case: Case, person: Person, data: dict[str, Any]) -> Entry:
