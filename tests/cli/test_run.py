@@ -50,6 +50,7 @@ def test_the_shape_of_the_result_is_a_contract(cli: Cli) -> None:
         "hosts": "dict",
         "failures": "list",
         "in_progress": "list",
+        "not_started": "list",
         "result": "dict",
     }
     assert result["targets"] == {"stack": "hello", "limit": ""}

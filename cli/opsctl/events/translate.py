@@ -33,6 +33,11 @@ _KINDS = {
     "warning": "warning",
     "deprecated": "deprecated",
     "system_warning": "warning",
+    "pace_batch_start": "batch_start",
+    "pace_batch_end": "batch_end",
+    "pace_paused": "paused",
+    "pace_continued": "continued",
+    "pace_not_started": "not_started",
     "error": "error",
     "verbose": "text",
     "debug": "text",
@@ -78,6 +83,8 @@ def translate(event: dict[str, Any]) -> dict[str, Any] | None:
 def _payload(kind: str, data: dict[str, Any]) -> dict[str, Any]:
     if kind == "stats":
         return {name: data.get(name) or {} for name in _STATS} | {"custom": data.get("artifact_data") or {}}
+    if "pace" in data:
+        return dict(data["pace"])
     payload = {name: data[name] for name in ("res", "diff", "duration", "ignore_errors", "handler") if data.get(name)}
     if "uuid" not in payload and kind.startswith(("host_", "item_")) and data.get("task_uuid"):
         payload["task_uuid"] = data["task_uuid"]

@@ -128,8 +128,14 @@ class Fanout:
         if self._to:
             on_event(_event("playbook_on_play_start", {**self._title, "name": self._batch.title}))
             on_event(_event("playbook_on_task_start", {**self._title, "name": self._batch.title}))
-        self._brake.listen(lambda change: self._soon(self._changed, change, on_event), lambda: self._soon(self._ended))
-        over = await self._drive(on_event)
+        with self._brake.heard(
+            lambda change: self._soon(self._changed, change, on_event), lambda: self._soon(self._ended)
+        ):
+            if self._brake.held:
+                self._machine.hold()
+            if self._brake.end:
+                self._ended()
+            over = await self._drive(on_event)
         timer.cancel()
         await self._way.close()
         if self._to and self.why in ("", "errors", "matched", "unanswered"):

@@ -33,6 +33,10 @@ class Rate:
     """Seconds before that."""
     pause_timeout: int = 3600
     """Seconds a run waits for a person."""
+    lock_wait: float = 0
+    """Seconds it waits for other runs that change the same hosts."""
+    lock: bool = True
+    """Whether it keeps other runs from changing the same hosts, and they it; False for what only reads."""
 
     def __post_init__(self) -> None:
         """Checks what was written.

@@ -60,16 +60,18 @@ class Paced:
     def run(self, on_event: OnEvent) -> Outcome:
         """Run to the end; events come in this thread and in one more."""
         self._on_event = on_event
-        self._brake.listen(self._changed, self._wake)
         thread = threading.Thread(target=self._listen, name="pace", daemon=True)
         thread.start()
-        try:
-            outcome = self._execution.run(self._watched(on_event))
-        finally:
-            self._over.set()
-            thread.join()
-            for end in (self._in, self._out):
-                os.close(end)
+        with self._brake.heard(self._changed, self._wake):
+            if self._brake.held:
+                self._say("hold")
+            try:
+                outcome = self._execution.run(self._watched(on_event))
+            finally:
+                self._over.set()
+        thread.join()
+        for end in (self._in, self._out):
+            os.close(end)
         if self._left:
             on_event(story.left(self._left))
         if self._left and not outcome.why and outcome.status:

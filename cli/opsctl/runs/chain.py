@@ -18,12 +18,13 @@ _CALM = (0, 2, 4)
 class Chain:
     """Runs the links in order; ends early when it is stopped or Ansible itself fails."""
 
-    def __init__(self, job: Job, links: Mapping[str, tuple[str, ...]]) -> None:
-        """`links`: task -> the hosts that begin there; no task = from the first, no hosts = all."""
+    def __init__(self, job: Job, links: Mapping[str, tuple[str, ...]], make: Callable[[Job], Any] = Execution) -> None:
+        """`links`: task -> the hosts that begin there; no task = from the first, no hosts = all. `make`: runs one."""
         self.job = job
+        self._make = make
         self.why: Why = ""
         self._links = dict(links)
-        self._now: Execution | None = None
+        self._now: Any = None
 
     def stop(self, why: Why) -> None:
         """Ask the one that runs to stop, and let no other begin; the second time, end it by force."""
@@ -33,19 +34,19 @@ class Chain:
 
     def run(self, on_event: Callable[[dict[str, Any]], None]) -> Outcome:
         """All links."""
-        began, status = time.monotonic(), 0
+        began, status, text = time.monotonic(), 0, ""
         for number, (begin, hosts) in enumerate(self._links.items()):
             left = self.job.timeout - int(time.monotonic() - began)
             if not self.why and left <= 0:
                 self.why = "timeout"
             if self.why or status not in _CALM:
                 break
-            self._now = Execution(replace(self._link(number, begin, hosts), timeout=left))
+            self._now = self._make(replace(self._link(number, begin, hosts), timeout=left))
             outcome = self._now.run(on_event)
             self.why = self.why or outcome.why
-            status = _worse(status, outcome.status)
+            status, text = _worse(status, outcome.status), text or outcome.text
         self._now = None
-        return Outcome(status, self.why, time.monotonic() - began)
+        return Outcome(status, self.why, time.monotonic() - began, text)
 
     def _link(self, number: int, begin: str, hosts: tuple[str, ...]) -> Job:
         space = _folder(self.job.space / f"link{number}")

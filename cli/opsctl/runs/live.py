@@ -39,7 +39,7 @@ _COUNTS = (
 _INTERVAL = 0.12
 """Seconds between two pictures."""
 
-_TOLD = frozenset({"play_start", "host_failed", "host_unreachable", "error"})
+_TOLD = frozenset({"play_start", "host_failed", "host_unreachable", "error", "batch_start", "paused", "continued"})
 """What stays on the screen above the live part."""
 
 
@@ -85,6 +85,8 @@ class Live:
         """Remember what is to be told and the state to be painted."""
         with self._lock:
             self._progress = progress
+            if record["event"] in ("paused", "continued"):
+                self._notice = "paused" if record["event"] == "paused" else ""
             if record["event"] in _TOLD:
                 self._told += map(cut, line(record))
 

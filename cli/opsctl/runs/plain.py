@@ -102,6 +102,8 @@ def line(record: dict[str, Any]) -> list[str]:  # noqa: PLR0911 - a table of cas
         return [f"  retrying: {host}: {result.get('attempts', '?')} of {result.get('retries', '?')}"]
     if event == "no_hosts":
         return ["  no hosts matched"]
+    if event in ("batch_start", "paused", "continued", "not_started"):
+        return [str(record.get("stdout", ""))]
     if event in ("warning", "error"):
         return [f"  {record.get('stdout', '').strip()}"]
     return []

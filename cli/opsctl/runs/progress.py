@@ -65,6 +65,10 @@ class Progress:
     result: Any = None
     last: Mapping[str, Any] = field(default_factory=dict)
     """What the last task on any host returned."""
+    not_started: list[str] = field(default_factory=list)
+    """Hosts that were to have their turn and never began, once the run has ended."""
+    paused: str = ""
+    """Why it waits for a person."""
     complete: bool = False
     """Whether Ansible came to its own end and counted."""
 
@@ -95,6 +99,7 @@ class Progress:
             "tasks": self.tasks,
             "failures": [failure.plain() for failure in self.failures],
             "in_progress": [{"host": host, "task": task, "since": since} for host, task, since in self.running],
+            "not_started": list(self.not_started),
         }
 
     def count(self, name: str) -> int:
@@ -155,6 +160,15 @@ class Progress:
         text = record.get("stdout", "")
         if text.startswith(("[ERROR]", "ERROR!")):
             self._on_error(record)
+
+    def _on_paused(self, record: Mapping[str, Any]) -> None:
+        self.paused = record.get("stdout", "")
+
+    def _on_continued(self, record: Mapping[str, Any]) -> None:
+        self.paused = ""
+
+    def _on_not_started(self, record: Mapping[str, Any]) -> None:
+        self.not_started = list(record.get("data", {}).get("hosts", ()))
 
     def _on_stats(self, record: Mapping[str, Any]) -> None:
         """Ansible's own counts are the true ones: they know of rescues."""

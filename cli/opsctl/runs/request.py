@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from opsctl.ledger.record import canonical, digest
+from opsctl.pace.rate import DEFAULT, Rate
 
 MASK = "******"
 
@@ -90,6 +91,8 @@ class RunRequest:
     """Hosts at the same time."""
     begin: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Task -> hosts that begin there; empty = all, from the first."""
+    rate: Rate = DEFAULT
+    """In which batches, what makes it stop, whether it locks its hosts."""
     spec: Mapping[str, Any] | None = field(default=None, repr=False)
     """What it was built from and can be built from again, secrets masked."""
     parent: str = ""
@@ -104,7 +107,8 @@ class RunRequest:
     def options(self) -> dict[str, Any]:
         """How it is run."""
         begin = {"begin": {task: list(hosts) for task, hosts in self.begin.items()}} if self.begin else {}
-        return {"check": self.check, "diff": self.diff, "timeout": self.timeout, "forks": self.forks, **begin}
+        rate = {"rate": self.rate.plain()} if self.rate != DEFAULT else {}
+        return {"check": self.check, "diff": self.diff, "timeout": self.timeout, "forks": self.forks, **begin, **rate}
 
     @property
     def plan_hash(self) -> str:

@@ -68,6 +68,7 @@ def described(run: Run) -> dict[str, Any]:
         "hosts": recap.get("hosts", {}),
         "failures": recap.get("failures", []),
         "in_progress": recap.get("in_progress", []),
+        "not_started": recap.get("not_started", []),
         "result": run.result,
     }
 

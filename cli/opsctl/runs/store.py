@@ -13,10 +13,11 @@ from opsctl.clock import now
 from opsctl.db.engine import Database
 from opsctl.db.schema import runs
 from opsctl.errors import UsageError
+from opsctl.runs.locks import release
 from opsctl.runs.process import Owner
 from opsctl.runs.request import RunRequest
 
-ACTIVE = ("pending", "running")
+ACTIVE = ("pending", "running", "paused")
 """The states in which somebody must be at work on it."""
 
 ENDED = ("succeeded", "failed", "unreachable", "timeout", "canceled", "lost", "denied", "error")
@@ -101,7 +102,10 @@ class Store:
         """Change the state of a run that has not ended; False when it has."""
         plain = {name: _text(value) if name in ("recap", "result") else value for name, value in values.items()}
         query = update(runs).where(runs.c.id == run_id, runs.c.status.in_(ACTIVE)).values(status=status, **plain)
-        return connection.execute(query).rowcount == 1
+        moved = connection.execute(query).rowcount == 1
+        if moved and status in ENDED:
+            release(connection, run_id)
+        return moved
 
     def active(self) -> list[Run]:
         """Runs that have not ended, the oldest first."""
