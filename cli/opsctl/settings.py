@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     """Hosts worked on at the same time."""
     grace: Annotated[int, Field(ge=1, le=600)] = 10
     """Seconds between asking Ansible to stop and ending it by force."""
+    mark_hosts: bool = True
+    """Tell hosts which run touches them: in a command's environment, in their syslog, in sudo's log."""
     audit_anchors: list[str] = Field(default_factory=list)
     """Where copies of the ledger's checkpoints are: `file:PATH`, `git:REPOSITORY` or `elasticsearch:INDEX`; a JSON
     list in the environment."""

@@ -63,6 +63,15 @@ class As:
         list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="A variable of the environment there.")
     ] = None
     chdir: Annotated[str, typer.Option("--chdir", metavar="PATH", help="The directory to do it in.")] = ""
+    stdin: Annotated[
+        str, typer.Option("--stdin", metavar="FILE", help="What it reads on each host (-: what opsctl is given).")
+    ] = ""
+    ask_pass: Annotated[
+        bool, typer.Option("--ask-pass", "-k", help="Ask for the SSH password (else: OPSCTL_SSH_PASSWORD).")
+    ] = False
+    ask_become_pass: Annotated[
+        bool, typer.Option("--ask-become-pass", "-K", help="Ask for sudo's password (else: OPSCTL_BECOME_PASSWORD).")
+    ] = False
 
     def plain(self) -> dict[str, Any]:
         """As parts of a spec."""
@@ -72,6 +81,9 @@ class As:
             "host_timeout": self.timeout,
             "environment": environment(self.env),
             "directory": self.chdir,
+            "stdin": self.stdin if self.stdin in ("", "-") else str(Path(self.stdin).expanduser().absolute()),
+            "ask_pass": self.ask_pass,
+            "ask_become_pass": self.ask_become_pass,
         }
 
 

@@ -9,28 +9,29 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.direct import Direct
-from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.session import Ending, Session
-
 from opsctl.clock import now
-from opsctl.fanout.connection import Connection
+from opsctl.fanout.given import Passwords
 from opsctl.fanout.host import Spool
-from opsctl.fanout.remote import Command
 from opsctl.fanout.slow import Group
+from opsctl.fanout.ssh import Command, Connection, Ending, Mark, Session, direct
 from opsctl.pace import story
 from opsctl.pace.brake import Brake, Change, End
 from opsctl.pace.machine import Began, Done, Hold, Machine, Over, Start
 from opsctl.pace.rate import DEFAULT, Rate
 from opsctl.pace.talk import OnEvent, watched
 from opsctl.runs.execute import Job, Outcome, Why
+from opsctl.runs.process import RUN_VARIABLE
 from opsctl.runs.progress import natural
 
 _ENOUGH = 256
 """Records that may wait for the journal before hosts wait for it too."""
+
+_NOTE = 900
+"""Characters of a line in syslog, which many daemons cut at 1024 bytes."""
 
 _EVENTS = {"ok": "runner_on_ok", "unreachable": "runner_on_unreachable"}
 _COUNTS = {"ok": ("ok", "changed"), "unreachable": ("dark",)}
@@ -50,6 +51,16 @@ class Batch:
     user: str = ""
     become: bool = False
     script: Path | None = None
+    passwords: Passwords = field(default_factory=Passwords, repr=False)
+    """For hosts that have none of their own."""
+    note: str = ""
+    """What the hosts' syslog is told besides the run's id, without secrets; empty = hosts are told nothing."""
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Passwords that could turn up in what hosts say."""
+        found = {value for to in self.fast for value in (to.password, to.become_password)}
+        return frozenset({*found, self.passwords.ssh, self.passwords.become} - {""})
 
 
 class Fanout:
@@ -65,7 +76,11 @@ class Fanout:
         self._brake = brake or Brake()
         self._to = {to.name: to for to in batch.fast}
         self._machine = Machine(sorted([*self._to, *batch.slow], key=natural), rate, job.forks)
-        self._way = Direct()
+        self._way = direct()
+        self._command = batch.command
+        if batch.note:
+            text = f"run={job.id} {batch.note}"[:_NOTE].encode("utf-8", "replace").decode()
+            self._command = replace(batch.command, mark=Mark("opsctl", RUN_VARIABLE, job.id, text))
         self._word = f"opsctl-{os.urandom(12).hex()}"
         self._pattern = re.compile(rate.stop_match) if rate.stop_match else None
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in ("ok", "changed", "dark", "failures")}
@@ -216,7 +231,7 @@ class Fanout:
                 await record(stream, piece)
 
         session = Session(to, self._way, self._word)
-        ending = await session.run(self._batch.command, self._batch.timeout, self._halted, take)
+        ending = await session.run(self._command, self._batch.timeout, self._halted, take)
         for stream, spool in spools.items():
             for piece in spool.rest():
                 await record(stream, piece)

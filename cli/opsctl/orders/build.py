@@ -24,6 +24,7 @@ from opsctl.targets import Found, Places, find
 
 if TYPE_CHECKING:
     from opsctl.fanout.execute import Batch
+    from opsctl.fanout.given import Passwords
     from opsctl.parameters import Parameter
 
 _SHOWN = 30
@@ -100,15 +101,17 @@ def _playbook(spec: Spec, home: Path, settings: Settings) -> Order:
 
 def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
     from opsctl.fanout.execute import Fanout
-    from opsctl.fanout.remote import Command
+    from opsctl.fanout.given import passwords, stdin
     from opsctl.fanout.show import recorded
+    from opsctl.fanout.ssh import Command
 
     script = _script(spec)
     words = spec.words if script is None else (Path(spec.content).name, *spec.words)
-    command = Command(words, spec.environment, spec.directory, script)
+    command = Command(words, spec.environment, spec.directory, script, stdin(spec.stdin))
     places = _places(spec, home, settings)
     whole, found = _find(spec, places)
-    batch = _batch(spec, found, command)
+    secret = passwords(ssh=spec.ask_pass, become=spec.ask_become_pass)
+    batch = _batch(spec, found, command, secret)
     environment = {f"env.{name}": value for name, value in spec.environment.items()}
     hidden = _secret(environment)
     options = {
@@ -116,6 +119,7 @@ def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
         "become": spec.become,
         "chdir": spec.directory,
         "host_timeout": spec.host_timeout,
+        "stdin": "" if command.stdin is None else f"sha256:{hashlib.sha256(command.stdin).hexdigest()}",
     }
     text = shlex.join(spec.words if script is None else (spec.content, *spec.words))
     request = replace(
@@ -128,10 +132,13 @@ def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
         digest=hashlib.sha256(script).hexdigest() if script is not None else "",
         text=None if script is None else script.decode("utf-8", "replace"),
     )
+    if settings.mark_hosts:
+        batch = replace(batch, note=f"{request.requester.name}: {request.content}")
     work = Work(
         access=lambda: places,
         execution=lambda job, waiting: Fanout(job, batch, waiting),
         conclude=recorded,
+        hidden=batch.hidden,
     )
     return Order(replace(spec, cloud=places.asked), request, work, whole)
 
@@ -193,16 +200,17 @@ def _listed(spec: Spec) -> str:
     return ",".join(spec.only)
 
 
-def _batch(spec: Spec, found: Found, wanted: Any) -> Batch:
-    from opsctl.fanout.connection import Connection, Foreign, connection
+def _batch(spec: Spec, found: Found, wanted: Any, secret: Passwords) -> Batch:
     from opsctl.fanout.execute import Batch
+    from opsctl.fanout.ssh import Connection, Foreign, Rest, connection
 
     unsure = os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "").lower() in ("false", "no", "0", "off")
+    rest = Rest("no" if unsure else "yes", password=secret.ssh, become_password=secret.become)
     fast: list[Connection] = []
     slow: dict[str, str] = {}
     for name, variables in found.variables.items():
         try:
-            fast.append(connection(name, variables, spec.user, spec.become, "no" if unsure else "yes"))
+            fast.append(connection(name, variables, spec.user, spec.become, rest))
         except Foreign as reason:
             slow[name] = str(reason)
     if slow:
@@ -210,7 +218,7 @@ def _batch(spec: Spec, found: Found, wanted: Any) -> Batch:
         say(f"{len(slow)} of {len(found.names)} hosts are reached through Ansible ({first}: {slow[first]})")
     title = "Run a command" if wanted.script is None else "Run a script"
     path = Path(spec.content) if wanted.script is not None else None
-    return Batch(title, wanted, fast, slow, spec.host_timeout, spec.user, spec.become, path)
+    return Batch(title, wanted, fast, slow, spec.host_timeout, spec.user, spec.become, path, secret)
 
 
 def _script(spec: Spec) -> bytes | None:

@@ -35,6 +35,11 @@ class Spec:
     become: bool = False
     directory: str = ""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    stdin: str = ""
+    """What the command reads: a file of this machine, `-` = what opsctl itself is given; empty = nothing."""
+    ask_pass: bool = False
+    """The SSH password is asked for, each time."""
+    ask_become_pass: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
     check: bool = False
     diff: bool = False

@@ -71,6 +71,8 @@ class Work:
     """What does it, when that is not Ansible; it is told how many records wait for the journal."""
     conclude: Callable[[Path], Any] | None = None
     """The run's result from its journal, where it is not in what a playbook sets."""
+    hidden: frozenset[str] = field(default=frozenset(), repr=False)
+    """Values to mask besides the request's and the environment's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ class Desk:
 
     def _execute(self, request: RunRequest, work: Work, view: View, space: Path, access: Access) -> Ended:
         environment = {**access.environment, **work.environment}
-        hidden = secrets({**os.environ, **environment}) | _values(request)
+        hidden = secrets({**os.environ, **environment}) | _values(request) | work.hidden
         inventories = access.inventories(space)
         playbook = request.playbook
         if request.kind == "module":

@@ -57,8 +57,24 @@ class Connection:
     become_password: str = field(default="", repr=False)
 
 
-def connection(name: str, variables: Mapping[str, Any], user: str, become: bool, checking: Checking) -> Connection:
-    """The connection of a host; `user` and `become` of the run win over its variables, its ssh options over `checking`.
+@dataclass(frozen=True)
+class Rest:
+    """What holds where a host's variables say nothing."""
+
+    checking: Checking = "yes"
+    user: str = ""
+    port: int = 22
+    key_file: str = ""
+    password: str = field(default="", repr=False)
+    options: str = ""
+    """Of ssh, as on its command line."""
+    connect_timeout: int = 10
+    become_user: str = "root"
+    become_password: str = field(default="", repr=False)
+
+
+def connection(name: str, variables: Mapping[str, Any], user: str, become: bool, rest: Rest) -> Connection:
+    """The connection of a host; `user` and `become` win over its variables, and they over the rest.
 
     Raises:
         Foreign: something it needs is not spoken here.
@@ -70,7 +86,7 @@ def connection(name: str, variables: Mapping[str, Any], user: str, become: bool,
     for option in ("ansible_ssh_executable", "ansible_ssh_args", "ansible_ssh_pkcs11_provider"):
         if variables.get(option):
             raise Foreign(f"it sets {option}")
-    ssh = _options(f"{first('ansible_ssh_common_args')} {first('ansible_ssh_extra_args')}")
+    ssh = _options(f"{first('ansible_ssh_common_args')} {first('ansible_ssh_extra_args')} {rest.options}")
     becoming = become or first("ansible_become").lower() in ("true", "yes", "1", "on")
     if becoming and (method := first("ansible_become_method") or "sudo") not in ("sudo", "ansible.builtin.sudo"):
         raise Foreign(f"it becomes by {method}")
@@ -80,18 +96,25 @@ def connection(name: str, variables: Mapping[str, Any], user: str, become: bool,
     return Connection(
         name=name,
         address=first("ansible_ssh_host", "ansible_host") or name,
-        port=_number(first("ansible_ssh_port", "ansible_port") or "22", "port"),
-        user=user or first("ansible_ssh_user", "ansible_user"),
-        key_file=first("ansible_ssh_private_key_file", "ansible_private_key_file"),
-        password=first("ansible_ssh_password", "ansible_ssh_pass", "ansible_password"),
+        port=_number(first("ansible_ssh_port", "ansible_port") or str(rest.port), "port"),
+        user=user or first("ansible_ssh_user", "ansible_user") or rest.user,
+        key_file=first("ansible_ssh_private_key_file", "ansible_private_key_file") or rest.key_file,
+        password=first("ansible_ssh_password", "ansible_ssh_pass", "ansible_password") or rest.password,
         alias=ssh.get("hostkeyalias", ""),
         known_hosts=tuple(known.split()) if known else KNOWN_HOSTS,
-        checking=_checked(ssh["stricthostkeychecking"]) if "stricthostkeychecking" in ssh else checking,
+        checking=_checked(ssh["stricthostkeychecking"]) if "stricthostkeychecking" in ssh else rest.checking,
         jump=ssh.get("proxyjump", ""),
-        connect_timeout=_number(ssh.get("connecttimeout") or first("ansible_ssh_timeout") or "10", "timeout"),
-        become_user=(first("ansible_become_user") or "root") if becoming else "",
-        become_password=first("ansible_become_password", "ansible_become_pass") if becoming else "",
+        connect_timeout=_number(
+            ssh.get("connecttimeout") or first("ansible_ssh_timeout") or str(rest.connect_timeout), "timeout"
+        ),
+        become_user=(first("ansible_become_user") or rest.become_user) if becoming else "",
+        become_password=_become_password(first, rest) if becoming else "",
     )
+
+
+def _become_password(first: Any, rest: Rest) -> str:
+    names = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
+    return first(*names) or rest.become_password
 
 
 def _reader(variables: Mapping[str, Any]) -> Any:

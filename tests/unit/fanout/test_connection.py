@@ -9,12 +9,13 @@ from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.connection import
     KNOWN_HOSTS,
     Connection,
     Foreign,
+    Rest,
     connection,
 )
 
 
 def _of(user: str = "", become: bool = False, **variables: Any) -> Connection:
-    return connection("web1", variables, user, become, "yes")
+    return connection("web1", variables, user, become, Rest())
 
 
 def test_a_host_without_variables_is_reached_by_its_name() -> None:

@@ -1,0 +1,34 @@
+"""What the fan-out is made of. The collection has it too, for playbooks; only this file takes it from there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.connection import Connection, Foreign, Rest, connection
+from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.remote import Command, Mark
+from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.session import Ending, Lost, Refused, Session, Way
+
+if TYPE_CHECKING:
+    from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.direct import Direct
+
+__all__ = [
+    "Command",
+    "Connection",
+    "Ending",
+    "Foreign",
+    "Lost",
+    "Mark",
+    "Refused",
+    "Rest",
+    "Session",
+    "Way",
+    "connection",
+    "direct",
+]
+
+
+def direct() -> Direct:
+    """Connections of this process. Only who needs them waits until the library is there."""
+    from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.direct import Direct
+
+    return Direct()
