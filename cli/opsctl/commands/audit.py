@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from opsctl.ledger.book import Ledger
     from opsctl.ledger.checkpoint import Checkpoint
+    from opsctl.ledger.witness import Witness
+    from opsctl.settings import Settings
 
 app = group("Look at the ledger, sign it, verify it.")
 
@@ -63,14 +65,13 @@ def verify(
     from opsctl.ledger.audit import audit
     from opsctl.ledger.key import read_public
     from opsctl.ledger.outside import inspect
-    from opsctl.ledger.witness import named
     from opsctl.output import emit
 
     key = read_public(public_key) if public_key else None
     if export_ is None:
         state = desk(output=output)
         form = state.settings.output
-        report = audit(state.ledger, [named(text) for text in state.settings.audit_anchors], key)
+        report = audit(state.ledger, _settled(state.settings), key)
     elif key is None:
         raise UsageError("An export is verified with --public-key; its owner prints the key with `opsctl audit key`")
     else:
@@ -130,23 +131,35 @@ def anchor(
     git: Annotated[
         list[Path] | None, typer.Option("--git", metavar="REPO", help="Commit in this repository.", show_default=False)
     ] = None,
+    elasticsearch: Annotated[
+        list[str] | None,
+        typer.Option("--elasticsearch", metavar="INDEX", help="Create a document in this index.", show_default=False),
+    ] = None,
     output: Output = None,
 ) -> None:
     """Copy the newest checkpoint to other storage: to what is named, else to all audit_anchors of the settings."""
     from opsctl.errors import UsageError
-    from opsctl.ledger.witness import FileWitness, GitWitness, Witness, named
+    from opsctl.ledger.witness import FileWitness, GitWitness, named
     from opsctl.output import emit, grid
 
     state = desk(output=output)
     found: list[Witness] = [*map(FileWitness, file or ()), *map(GitWitness, git or ())]
-    found = found or [named(text) for text in state.settings.audit_anchors]
+    found += [named(f"elasticsearch:{index}", state.settings.elasticsearch) for index in elasticsearch or ()]
+    found = found or _settled(state.settings)
     if not found:
-        raise UsageError("No anchor: give --file or --git, or list audit_anchors in config.toml")
+        raise UsageError("No anchor: give --file, --git or --elasticsearch, or list audit_anchors in config.toml")
     newest = _checkpoint(state.ledger)
     done = [{"anchor": each.name, "seq": newest.seq, "changed": each.put(newest)} for each in found]
     emit(
         done, state.settings.output, lambda rows: grid(("anchor", "record", "changed"), [row.values() for row in rows])
     )
+
+
+def _settled(settings: Settings) -> list[Witness]:
+    """The anchors of the settings."""
+    from opsctl.ledger.witness import named
+
+    return [named(text, settings.elasticsearch) for text in settings.audit_anchors]
 
 
 def _checkpoint(ledger: Ledger) -> Checkpoint:

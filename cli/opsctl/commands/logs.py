@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from opsctl.commands import ship
 from opsctl.commands.common import Output, complete_hosts, complete_runs, desk, group
 
 if TYPE_CHECKING:
-    from opsctl.search.find import Answer
+    from opsctl.runs.conduct import Desk
+    from opsctl.search.find import Answer, Searcher
 
-app = group("Search what all runs said, remove old journals.")
+app = group("Search what all runs said, copy it to Elasticsearch, remove old journals.")
+app.add_typer(ship.app, name="ship")
+app.command()(ship.setup)
 
 _MANY = 1_000_000
 
@@ -37,6 +41,9 @@ def search(
     ] = None,
     count: Annotated[int, typer.Option("--last", "-n", min=1, max=_MANY, help="How many, the newest first.")] = 50,
     deep: Annotated[bool, typer.Option("--deep", help="Search very long outputs to their end; slow.")] = False,
+    where: Annotated[
+        Literal["here", "elasticsearch"], typer.Option("--in", help="The journals of this home, or Elasticsearch.")
+    ] = "here",
     output: Output = None,
 ) -> None:
     """Find events of all runs by what they say.
@@ -60,10 +67,27 @@ def search(
     state = desk(output=output)
     for name, values in (("host", host), ("status", status), ("user", user), ("kind", kind)):
         asked = asked.narrowed(name, values or ())
-    asked = asked.narrowed("run", [state.store.get(part).id for part in run or ()])
-    found = Embedded(state.home, about(state.database), _say(), deep=deep).search(asked, window, count)
+    searcher: Searcher
+    if where == "elasticsearch":
+        # Other homes ship there, too: a run that is not known here is named by its whole id.
+        searcher, ids = ship.searcher(state.home, state.settings), [_known(state, part) for part in run or ()]
+    else:
+        searcher, ids = (
+            Embedded(state.home, about(state.database), _say(), deep=deep),
+            [state.store.get(part).id for part in run or ()],
+        )
+    found = searcher.search(asked.narrowed("run", ids), window, count)
     emit([hit.plain() for hit in found.hits], state.settings.output, lambda _: _lines(found))
     _tell(found, count)
+
+
+def _known(state: Desk, part: str) -> str:
+    from opsctl.errors import UsageError
+
+    try:
+        return state.store.get(part).id
+    except UsageError:
+        return part
 
 
 def _say() -> Any:

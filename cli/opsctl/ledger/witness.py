@@ -1,7 +1,7 @@
 """Anchors: copies of checkpoints where whoever can rewrite this home cannot. One ledger each.
 
-Written `file:PATH` (a file on other storage) or `git:REPOSITORY` (a commit in a repository with a work tree). A further
-kind is a class with these three methods and a line in `named`.
+Written `file:PATH` (a file on other storage), `git:REPOSITORY` (a commit in a repository with a work tree) or
+`elasticsearch:INDEX`. A further kind is a class with these three methods and a line in `named`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import os
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from opsctl.db.engine import refused
 from opsctl.errors import ConfigError, StoreError
 from opsctl.ledger.checkpoint import Checkpoint, append, lines, tail
+
+if TYPE_CHECKING:
+    from opsctl.events.ship.options import Elasticsearch
 
 _PATIENCE = 60
 """Seconds git may take."""
@@ -130,8 +133,8 @@ def _unread(name: str, why: str) -> StoreError:
     return StoreError(f"Cannot read anchor {name}: {why}; is it mounted, was `opsctl audit anchor` ever run?")
 
 
-def named(text: str) -> Witness:
-    """The anchor of a setting.
+def named(text: str, elasticsearch: Elasticsearch | None = None) -> Witness:
+    """The anchor of a setting; `elasticsearch` says where that is.
 
     Raises:
         ConfigError: there is no such kind.
@@ -141,4 +144,8 @@ def named(text: str) -> Witness:
         return FileWitness(Path(place))
     if kind == "git" and place:
         return GitWitness(Path(place))
-    raise ConfigError(f"audit_anchors: {text}: an anchor is file:PATH or git:REPOSITORY")
+    if kind == "elasticsearch" and elasticsearch is not None:
+        from opsctl.ledger.remote import ElasticsearchWitness
+
+        return ElasticsearchWitness(place, elasticsearch)
+    raise ConfigError(f"audit_anchors: {text}: an anchor is file:PATH, git:REPOSITORY or elasticsearch:INDEX")

@@ -6,14 +6,15 @@ import fcntl
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from opsctl.clock import now
+from opsctl.clock import now, stamp
 from opsctl.errors import ConfigError, StoreError
 from opsctl.events.ship import source
 from opsctl.events.ship.answer import Trouble
@@ -108,11 +109,67 @@ class Shipper:
                 break
         return report
 
+    def failed(self, reason: str) -> None:
+        """Write down what stopped a flush that nobody was watching."""
+        self._close(Trouble(reason))
+
     def waiting(self) -> dict[str, int]:
         """Bytes of journals that are not sent, by run."""
         cursors = self.state.cursors()
         found = {path.stem: size - cursors.get(path.stem, Cursor()).position for path, size in _journals(self.home)}
         return {name: size for name, size in found.items() if size}
+
+    def status(self) -> dict[str, Any]:
+        """As JSON: the shape of `opsctl logs ship status -o json`."""
+        waiting, counters, circuit = self.waiting(), self.state.counters(), self.state.circuit
+        names = ("acked", "duplicate", "dead", "dropped", "retried", "split", "dead_lost")
+        return {
+            "url": self.options.url,
+            "namespace": self.options.namespace,
+            "sent": self.state.fact("sent"),
+            "waiting": {"runs": len(waiting), "bytes": sum(map(abs, waiting.values())), "ledger": self._behind()},
+            "counts": {name: counters.get(name, 0) for name in names},
+            "dead": sum(1 for _ in self.dead.letters()),
+            "circuit": {
+                "open": circuit.open(),
+                "since": circuit.since,
+                "reason": circuit.reason,
+                "failures": circuit.failures,
+                "left": round(circuit.left, 1),
+            },
+        }
+
+    def rewind(self, runs: Sequence[str], since: float | None = None) -> None:
+        """Let these runs, and all journals written to since then, be sent from their beginnings; the ledger as well.
+
+        Raises:
+            StoreError: another sender is at work.
+        """
+        with self._turn() as mine:
+            if not mine:
+                raise StoreError("Cannot go back: another opsctl is shipping; try again when it is done")
+            names = set(runs)
+            if since is not None:
+                names |= {path.stem for path, _size in _journals(self.home) if path.stat().st_mtime >= since}
+            self.state.forget(names)
+            self._rewind_ledger(runs, since)
+
+    def _rewind_ledger(self, runs: Sequence[str], since: float | None) -> None:
+        if not (self.home / "opsctl.db").exists():
+            return
+        book = self.book()
+        found = [record.seq for run in runs for record in islice(book.records(run), 1)]
+        if since is not None and (first := book.first_since(stamp(since))) is not None:
+            found.append(first)
+        if found and min(found) <= self.state.cursor(LEDGER).seq:
+            self.state.advance({LEDGER: source.before(book, min(found))}, {})
+
+    def _behind(self) -> int:
+        """Records of the ledger that are not sent."""
+        if not (self.home / "opsctl.db").exists():
+            return 0
+        newest = next(self.book().records(last=1), None)
+        return 0 if newest is None else abs(newest.seq - self.state.cursor(LEDGER).seq)
 
     def book(self) -> Ledger:
         """The ledger."""

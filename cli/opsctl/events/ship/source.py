@@ -39,6 +39,14 @@ def ledger(book: Ledger, cursor: Cursor, origin: Origin) -> Iterator[Parcel]:
         after = records[-1].seq
 
 
+def before(book: Ledger, seq: int) -> Cursor:
+    """The place in front of a record."""
+    found = _records(book, seq - 1, 1)
+    if seq <= 1 or not found or found[0].seq >= seq:
+        return Cursor()
+    return Cursor(0, found[0].seq, 0, identity(found[0]))
+
+
 def _continues(book: Ledger, cursor: Cursor) -> bool:
     found = _records(book, cursor.seq, 1)
     return bool(found) and found[0].seq == cursor.seq and identity(found[0]) == cursor.digest

@@ -55,6 +55,11 @@ class Circuit:
         """Whether it is too early to try again."""
         return self.until > (time.time() if now is None else now)
 
+    @property
+    def left(self) -> float:
+        """Seconds until the next attempt."""
+        return min(max(0.0, self.until - time.time()), 3600)
+
 
 class State:
     """The file. Whoever changes cursors holds the sender's lock."""
@@ -135,6 +140,10 @@ class State:
     def circuit(self, circuit: Circuit) -> None:
         said = {name: getattr(circuit, name) for name in Circuit.__slots__}
         self.note("circuit", said if circuit.failures else None)
+
+    def reopen(self) -> None:
+        """Somebody has seen to it: try again at once."""
+        self.circuit = Circuit()
 
     @property
     def agent(self) -> str:
