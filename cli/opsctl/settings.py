@@ -21,6 +21,7 @@ from opsctl.approvals.config import Approvals
 from opsctl.errors import ConfigError, UsageError, suggest
 from opsctl.events.ship.options import Elasticsearch
 from opsctl.notify.config import Channel, Notify
+from opsctl.pace.settings import Pacing
 
 LOCAL = "local"
 """The name of the built-in cloud on this machine."""
@@ -62,6 +63,8 @@ class Settings(BaseSettings):
     """Seconds a run may take."""
     forks: Annotated[int, Field(ge=1, le=1000)] = 20
     """Hosts worked on at the same time."""
+    rate: Pacing = Field(default_factory=Pacing)
+    """In which batches, and what makes a run stop; JSON in the environment."""
     grace: Annotated[int, Field(ge=1, le=600)] = 10
     """Seconds between asking Ansible to stop and ending it by force."""
     mark_hosts: bool = True
@@ -141,7 +144,7 @@ def _line(error: ValidationError, path: Path) -> str:
     location = [str(part) for part in first["loc"]]
     key = ".".join(location)
     if first["type"] == "extra_forbidden":
-        parts = {"clouds": (Cloud,), "notify": (Notify, Channel), "approvals": (Approvals,)}
+        parts = {"clouds": (Cloud,), "notify": (Notify, Channel), "approvals": (Approvals,), "rate": (Pacing,)}
         known = {name for part in parts.get(location[0], (Settings,)) for name in part.model_fields}
         return f"{path}: {key}: unknown key{suggest(location[-1], known)}"
     message = first["msg"].removeprefix("Value error, ")
