@@ -22,6 +22,8 @@ COMMANDS = {
     "cloud": "Start, stop and look at the local cloud.",
     "runs": "Look at runs: state, hosts, logs.",
     "logs": "Search what all runs said, remove old journals.",
+    "approvals": "Approve, deny and start what needs an approval.",
+    "notify": "Look at notices, test channels.",
     "access": "Say who may do what, check policy.yml.",
     "audit": "Look at the ledger, verify it.",
     "doctor": "Check this machine and installation.",

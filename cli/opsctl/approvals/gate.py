@@ -35,7 +35,6 @@ from opsctl.clock import now, span, stamp
 from opsctl.errors import Denied, UsageError
 from opsctl.ledger.book import Ledger, Writing
 from opsctl.notify.outbox import Notice, Outbox, enqueue
-from opsctl.notify.sender import flush
 from opsctl.policy.decide import Decision
 from opsctl.policy.finding import worst
 from opsctl.policy.grants import Policy
@@ -227,7 +226,11 @@ class Gate:
 
     def flush(self) -> None:
         """Send what notices there are; takes two seconds at most, never fails."""
-        flush(self.home, self.ledger.database, self.settings.notify)
+        if self.settings.notify.channels:
+            # Imported here: an HTTP client takes longer to import than most commands take to run.
+            from opsctl.notify.sender import flush
+
+            flush(self.home, self.ledger.database, self.settings.notify)
 
     @property
     def _owner(self) -> int:

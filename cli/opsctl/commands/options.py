@@ -110,10 +110,18 @@ class How:
         ),
     ] = None
     reason: Annotated[str, typer.Option("--reason", help="Why: goes into the ledger.")] = ""
+    break_glass: Annotated[
+        str,
+        typer.Option(
+            "--break-glass",
+            metavar="REASON",
+            help="An emergency: run without the approval it needs. Everybody is told, and somebody must review it.",
+        ),
+    ] = ""
 
     def plain(self) -> dict[str, Any]:
         """As parts of a spec."""
-        return {"forks": self.forks or 0, "reason": self.reason}
+        return {"forks": self.forks or 0, "reason": self.reason, "emergency": self.break_glass}
 
 
 def environment(pairs: list[str] | None) -> dict[str, str]:

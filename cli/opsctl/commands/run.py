@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -23,18 +25,18 @@ def perform(spec: Spec, output: Format | None) -> None:
     from opsctl.orders.build import build
 
     state = desk(output=output)
-    show(state, build(spec, state.home, state.settings))
+    show(state, build(spec, state.home, state.settings), partial(state.conduct, emergency=spec.emergency))
 
 
-def show(state: Any, order: Order) -> None:
-    """Conduct a run with a view on it, print its result, exit as it ended."""
+def show(state: Any, order: Order, conduct: Callable[..., Ended] | None = None) -> None:
+    """Conduct a run with a view on it, print its result, exit as it ended. `conduct`: how, if not as a new run."""
     from opsctl.fanout.show import finish
     from opsctl.output import emit, say
     from opsctl.runs.show import screen, summary, table
 
     request = order.request
     with screen(request, state) as view:
-        ended: Ended = state.conduct(request, order.work, view, view.begin)
+        ended: Ended = (conduct or state.conduct)(request, order.work, view, view.begin)
     if request.kind in ("command", "script"):
         finish(ended, state)
     emit(summary(ended), state.settings.output, table)

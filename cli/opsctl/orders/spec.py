@@ -50,6 +50,10 @@ class Spec:
     forks: int = 0
     """Hosts at the same time; 0 = as the settings say."""
     reason: str = ""
+    emergency: str = ""
+    """Why it goes without the approval that it needs: once, so this is not kept."""
+    rate: Mapping[str, Any] = field(default_factory=dict)
+    """What was said about batches, errors and locks; the rest is as the settings say."""
     begin: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Task -> hosts that begin there; others do not take part. Empty = all, from the first."""
 
@@ -58,7 +62,7 @@ class Spec:
         found: dict[str, Any] = {}
         for part in fields(self):
             value = getattr(self, part.name)
-            if value not in (part.default, {}, ()):
+            if part.name != "emergency" and value not in (part.default, {}, ()):
                 found[part.name] = value
         for name, prefix in (("environment", "env."), ("parameters", "")):
             if name in found:

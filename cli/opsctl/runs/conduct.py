@@ -6,10 +6,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from opsctl.approvals.gate import Gate
 from opsctl.clock import now
 from opsctl.clouds import Access, secrets
 from opsctl.db.engine import Database, opened
@@ -18,7 +19,8 @@ from opsctl.events.journal import Journal, read
 from opsctl.events.redact import Redactor
 from opsctl.ledger.book import Ledger
 from opsctl.ledger.record import Entry
-from opsctl.policy.decide import decide
+from opsctl.policy.decide import Decision, decide
+from opsctl.policy.load import load
 from opsctl.runs.chain import Chain
 from opsctl.runs.execute import KILLED, Execution, Job, Outcome, Why, task
 from opsctl.runs.process import myself, sweep
@@ -103,6 +105,7 @@ class Desk:
         self.database: Database = opened(home)
         self.store = Store(self.database)
         self.ledger = Ledger(self.database, home / "ledger.head")
+        self.gate = Gate(home, self.ledger, settings, lambda: load(home))
         self.lost = self._reap()
 
     def journal(self, run_id: str) -> Path:
@@ -114,14 +117,35 @@ class Desk:
         path = self.journal(run_id)
         return replay(read(path)) if path.exists() else Progress()
 
-    def conduct(self, request: RunRequest, work: Work, view: View, started: Callable[[RunRequest], None]) -> Ended:
+    def conduct(
+        self, request: RunRequest, work: Work, view: View, started: Callable[[RunRequest], None], emergency: str = ""
+    ) -> Ended:
         """Run it. `started` is called when it has its place in the ledger and is about to begin.
+
+        `emergency`: why it goes without the approval that it needs.
 
         Raises:
             Denied, Waiting: policy.
             OpsctlError: it could not be started; the run is recorded as `error`.
         """
-        self._ask(request)
+        self._ask(request, emergency)
+        return self._carry(request, work, view, started)
+
+    def resume(self, request: RunRequest, work: Work, view: View, started: Callable[[RunRequest], None]) -> Ended:
+        """Run what waited for an approval: `request` was built again and has the id of the run that waits.
+
+        Raises:
+            Denied: it was not approved, something changed since, or policy has changed its mind.
+            OpsctlError: as `conduct`.
+        """
+        owner = self.home.stat().st_uid
+        mine = decide(replace(request, requester=me()), owner)
+        if mine.verdict == "deny":
+            raise Denied(f"Run {request.id}: denied by rule {mine.rule}: {mine.text}")
+        self.gate.claim(request, decide(request, owner))
+        return self._carry(request, work, view, started)
+
+    def _carry(self, request: RunRequest, work: Work, view: View, started: Callable[[RunRequest], None]) -> Ended:
         started(request)
         try:
             with _interruptible(), workspace(request.id) as space:
@@ -134,16 +158,36 @@ class Desk:
             self._finish(request, "error", str(error), Progress())
             raise
 
-    def _ask(self, request: RunRequest) -> None:
+    def _ask(self, request: RunRequest, emergency: str) -> None:
         decision = decide(request, self.home.stat().st_uid)
-        status = {"allow": "pending", "deny": "denied", "approve": "waiting"}[decision.verdict]
-        with self.ledger.writing() as writing:
-            self.store.add(writing.connection, request, status, myself())
-            writing.append(_entry(request, "asked", request.plain()), _entry(request, "decided", decision.plain()))
+        urgent = bool(emergency) and decision.verdict == "approve"
+        try:
+            self._enter(request, decision, emergency if urgent else "")
+        except Denied as error:
+            # Nothing of it was kept; that somebody tried is.
+            decision = Decision("deny", decision.rule, str(error))
+            self._enter(request, decision, "")
         if decision.verdict == "deny":
             raise Denied(f"Denied by rule {decision.rule}: {decision.text} (run {request.id})")
         if decision.verdict == "approve":
-            raise Waiting(f"Run {request.id} waits for an approval: {decision.text}")
+            self.gate.flush()
+            if not urgent:
+                raise Waiting(
+                    f"Run {request.id} waits for an approval: {decision.text}; `opsctl approvals show {request.id}` "
+                    "says whose, `opsctl approvals start` starts it then"
+                )
+
+    def _enter(self, request: RunRequest, decision: Decision, emergency: str) -> None:
+        """What was asked and decided, with what follows from it, in one transaction."""
+        waits = "pending" if emergency else "waiting"
+        status = {"allow": "pending", "deny": "denied", "approve": waits}[decision.verdict]
+        with self.ledger.writing() as writing:
+            self.store.add(writing.connection, request, status, myself())
+            writing.append(_entry(request, "asked", request.plain()), _entry(request, "decided", decision.plain()))
+            if emergency:
+                self.gate.break_glass(writing, request, decision, emergency)
+            elif decision.verdict == "approve":
+                self.gate.open(writing, request, decision)
 
     def _execute(self, request: RunRequest, work: Work, view: View, space: Path, access: Access) -> Ended:
         environment = {**access.environment, **work.environment}

@@ -55,7 +55,7 @@ class Office:
         self.ledger = Ledger(self.database, home / "ledger.head")
         self.gate = Gate(home, self.ledger, load(home), lambda: self.policy)
         self.store = Store(self.database)
-        monkeypatch.setattr(module, "flush", lambda *_: None)
+        monkeypatch.setattr("opsctl.notify.sender.flush", lambda *_: None)
 
     def comes(self, person: Person) -> Gate:
         self.monkeypatch.setattr(module, "present", lambda: person)
