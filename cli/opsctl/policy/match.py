@@ -14,7 +14,7 @@ from opsctl.policy.identity import Identity
 from opsctl.policy.risk import judge
 from opsctl.policy.scope import What, Where
 from opsctl.policy.script import shell_text
-from opsctl.policy.simple import Simple, simple
+from opsctl.policy.simple import Simple, commanded, simple
 from opsctl.policy.static import playbook_risk
 from opsctl.policy.tasks import command_text, task_risk
 from opsctl.policy.times import holds
@@ -131,7 +131,7 @@ def _command(what: What, effect: str, case: Case) -> Answer:
     found = case.commands
     if not wide:
         return found.whole and bool(found.outer) and all(fits(what.command, text) for text in found.outer)
-    return any(fits(what.command, text) for text in found.every) or (False if found.whole else None)
+    return commanded(found, what.command)
 
 
 def _risk(what: What, effect: str, case: Case) -> Answer:

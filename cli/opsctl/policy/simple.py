@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from tree_sitter import Node
 
@@ -32,6 +34,10 @@ class Simple:
     """These, and those they run, with and without their directories."""
     whole: bool = True
     """Whether the outer ones are all that it does, word for word."""
+    hidden: bool = False
+    """Whether it runs commands that cannot be told."""
+    loose: list[str] = field(default_factory=list)
+    """Names of commands whose other words are only known when they run."""
 
 
 def simple(text: str) -> Simple:
@@ -41,14 +47,23 @@ def simple(text: str) -> Simple:
     return found
 
 
+def commanded(found: Simple, patterns: Sequence[str]) -> bool | None:
+    """Whether a command that fits one of the patterns runs in this; None: it may."""
+    if any(fnmatchcase(text, pattern) for text in found.every for pattern in patterns):
+        return True
+    names = [pattern.split(" ", 1)[0] for pattern in patterns]
+    may = found.hidden or any(fnmatchcase(text, name) for text in found.loose for name in names)
+    return None if may else False
+
+
 def _text(text: str, found: Simple, depth: int) -> None:
     try:
         root = parse(text)
     except Unreadable:
-        found.whole = False
+        found.whole, found.hidden = False, True
         return
     if root.has_error:
-        found.whole = False
+        found.whole, found.hidden = False, True
     waiting = [root]
     while waiting:
         node = waiting.pop()
@@ -75,13 +90,20 @@ def _plain(node: Node) -> bool:
 def _command(called: list[Word], found: Simple, depth: int) -> None:
     if not called or depth > _DEEPEST or len(found.every) > _MOST:
         found.whole = found.whole and not called
+        found.hidden = found.hidden or bool(called)
         return
     texts = [word.text for word in called]
-    found.every += dict.fromkeys((" ".join(texts), " ".join((texts[0].rsplit("/", 1)[-1], *texts[1:]))))
+    name = texts[0].rsplit("/", 1)[-1]
+    if not all(word.fixed for word in called):
+        found.loose += [texts[0], name]
+    found.every += dict.fromkeys((" ".join(texts), " ".join((name, *texts[1:]))))
     if not called[0].fixed:
-        found.whole = False
-    for inner in unwrap(texts[0].rsplit("/", 1)[-1], called[1:]):
+        found.whole, found.hidden = False, True
+    for inner in unwrap(name, called[1:]):
         if inner.text is not None:
+            found.hidden = found.hidden or not inner.text.fixed
             _text(inner.text.text, found, depth + 1)
         else:
-            _command(list(inner.words), found, depth + 1)
+            # What it reads becomes words, too.
+            more = [Word("$ITEM", fixed=False)] if name == "xargs" else []
+            _command([*inner.words, *more], found, depth + 1)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from opsctl import inside
+from opsctl import judged as judging
 from opsctl.errors import ContentError
 from opsctl.runs import guard
 from opsctl.runs.process import RUN_VARIABLE, sweep
@@ -50,6 +51,8 @@ class Job:
     forks: int = 20
     timeout: int = 4 * 3600
     grace: int = 10
+    limits: Mapping[str, Any] | None = field(default=None, repr=False)
+    """What policy lets its tasks do; None = no task needs to be judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,8 @@ class Execution:
         job = self.job
         if job.extra:
             write(job.space / "env" / "extravars", json.dumps(job.extra))
+        if job.limits is not None:
+            write(job.space / _LIMITS, json.dumps(job.limits))
         write(job.space / "env" / "settings", json.dumps({"pexpect_timeout": 1, "suppress_output_file": True}))
         config = ansible_runner.RunnerConfig(
             private_data_dir=str(job.space),
@@ -157,7 +162,9 @@ class Execution:
         beside = Path(sys.executable).with_name(command[0])
         program = str(beside) if beside.exists() else command[0]
         script = [sys.executable, "-I", "-S", guard.__file__, str(self._path), str(self.job.grace), "--"]
-        return [*script, program, *command[1:]]
+        # A program that judges tasks, and not a plug-in that Ansible would go on without.
+        judged = [sys.executable, "-P", "-m", judging.__name__]
+        return [*script, *([program] if self.job.limits is None else judged), *command[1:]]
 
 
 _UNKNOWN = 250
@@ -166,6 +173,8 @@ _UNKNOWN = 250
 KILLED = -1
 """In place of an exit status: there is none, something killed Ansible's guard."""
 
+
+_LIMITS = "limits.json"
 
 _INSIDE = str(Path(inside.__file__).parent)
 """Plug-ins of ours in Ansible's process; each minds its own variable of the environment and else does nothing."""
@@ -195,6 +204,7 @@ def environment(job: Job) -> dict[str, str]:
         "ANSIBLE_CALLBACK_PLUGINS": ":".join(filter(None, (given.get("ANSIBLE_CALLBACK_PLUGINS"), _INSIDE))),
         RUN_VARIABLE: job.id,
         **job.environment,
+        **({} if job.limits is None else {judging.VARIABLE: str(job.space / _LIMITS)}),
     }
 
 
