@@ -3,72 +3,29 @@
 from __future__ import annotations
 
 import base64
-import os
+import hashlib
 import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Cli, Result, wait_for
+from tests.cli.sshd import NEEDED, Server, sshd
 
-_SSHD = "/usr/sbin/sshd"
-pytestmark = [
-    pytest.mark.skipif(not Path(_SSHD).exists(), reason="needs Debian's openssh-server"),
-    pytest.mark.skipif(os.getuid() != 0, reason="sshd lets only root log others in"),
-]
+pytestmark = NEEDED
 _LOCAL = "ansible_connection=local ansible_python_interpreter='{{ ansible_playbook_python }}'"
 _START = subprocess.Popen[str]
 
 
-@dataclass
-class Server:
-    """One sshd; `hosts` writes an inventory of its addresses."""
-
-    folder: Path
-    port: int
-
-    def inventory(self, place: Path, more: str = "") -> Path:
-        options = f"-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={place / 'known'}"
-        lines = ["[web]", *(f"web{n} ansible_host=127.0.1.{n}" for n in range(1, 21))]
-        lines += ["[all:vars]", f"ansible_port={self.port}", f"ansible_ssh_common_args='{options}'"]
-        lines += [f"ansible_ssh_private_key_file={self.folder / 'key'}", "ansible_user=root", more]
-        path = place / "inventory.ini"
-        path.write_text("\n".join(lines) + "\n")
-        return path
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("sshd")
-    for name in ("key", "hostkey"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True, timeout=30)
-    shutil.copy(folder / "key.pub", folder / "authorized")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    lines = [f"Port {port}", "ListenAddress 0.0.0.0", f"HostKey {folder / 'hostkey'}", "PidFile none", "UsePAM no"]
-    # Without it a login shell of this machine would read what its owner does at each login.
-    lines.append(f"SetEnv HOME={folder}")
-    lines += [f"AuthorizedKeysFile {folder / 'authorized'}", "StrictModes no", "PermitRootLogin yes"]
-    (folder / "config").write_text("\n".join([*lines, "MaxStartups 100"]) + "\n")
-    Path("/run/sshd").mkdir(exist_ok=True)
-    process = subprocess.Popen([_SSHD, "-D", "-f", folder / "config", "-E", folder / "log"])
-
-    def listens() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    try:
-        wait_for(listens)
-        yield Server(folder, port)
-    finally:
-        process.terminate()
-        process.wait(10)
+    with sshd(tmp_path_factory.mktemp("sshd")) as found:
+        yield found
 
 
 @pytest.fixture
@@ -251,3 +208,40 @@ def test_become_is_somebody_else_and_a_refusal_is_told(cli: Cli, server: Server,
     assert result.code == 3, result.err
     assert _rows(result)["web1"]["stdout"] == "nobody\n"
     assert "cannot become no-such-user" in _rows(result)["web2"]["error"]
+
+
+_INPUT = bytes(range(256)) * 1000
+
+
+def test_what_a_command_reads_arrives_on_every_host(cli: Cli, server: Server, tmp_path: Path) -> None:
+    inventory, data = server.inventory(tmp_path, f"[here]\nme {_LOCAL}"), tmp_path / "data"
+    data.write_bytes(_INPUT)
+    words = ["-i", str(inventory), "--stdin", str(data), "-o", "json", "--", "sha256sum"]
+    result = cli("run", "command", "-H", "web1,web2,me", *words)
+    assert result.code == 0, result.err
+    said = hashlib.sha256(_INPUT).hexdigest() + "  -"
+    assert {host: row["stdout"].strip() for host, row in _rows(result).items()} == dict.fromkeys(_HOSTS, said)
+    assert not list(Path("/tmp").glob(".opsctl-*"))
+
+
+_HOSTS = ("web1", "web2", "me")
+
+
+def test_a_script_reads_what_opsctl_is_given(cli: Cli, server: Server, tmp_path: Path) -> None:
+    inventory, script = server.inventory(tmp_path, f"[here]\nme {_LOCAL}"), tmp_path / "count.sh"
+    script.write_text("#!/bin/sh\necho $1; wc -c\n")
+    words = [str(script), "-H", "web1,web2,me", "-i", str(inventory), "--stdin", "-", "-o", "json", "a b"]
+    result = cli("run", "script", *words, stdin="one\ntwo\n")
+    assert result.code == 0, result.err
+    assert {host: row["stdout"].split() for host, row in _rows(result).items()} == dict.fromkeys(
+        _HOSTS, ["a", "b", "8"]
+    )
+
+
+def test_too_much_to_read_is_refused_before_anything_runs(cli: Cli, inventory: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with data.open("wb") as file:
+        file.truncate(16 * 1024 * 1024 + 1)
+    result = cli("run", "command", "-H", "web1", "-i", str(inventory), "--stdin", str(data), "--", "true")
+    assert (result.code, result.line) == (2, f"opsctl: --stdin {data}: more than 16 MB; copy it to the hosts first")
+    assert cli("runs", "list", "-o", "json").json == []
