@@ -11,6 +11,7 @@ import typer
 from opsctl.commands.common import CloudName, Output, complete_scenarios
 from opsctl.commands.grouped import grouped
 from opsctl.commands.options import As, How, Part, Try, Variables, Where, variables
+from opsctl.commands.rate import Again, Pace
 from opsctl.output import Format
 
 if TYPE_CHECKING:
@@ -34,13 +35,22 @@ def _command(app: typer.Typer, do: Do, does: str) -> None:
         words: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="The command; no shell reads it there.")],
         where: Where,
         who: As,
+        pace: Again,
         how: How,
         output: Output = None,
     ) -> None:
         from opsctl.orders.spec import Spec
 
         do(
-            Spec(kind="command", content="", words=tuple(words), **where.plain(), **who.plain(), **how.plain()),
+            Spec(
+                kind="command",
+                content="",
+                words=tuple(words),
+                **where.plain(),
+                **who.plain(),
+                **pace.plain(),
+                **how.plain(),
+            ),
             output,
         )
 
@@ -53,6 +63,7 @@ def _script(app: typer.Typer, do: Do, does: str) -> None:
         file: Annotated[Path, typer.Argument(metavar="FILE", help="A script on this machine.")],
         where: Where,
         who: As,
+        pace: Again,
         how: How,
         arguments: Annotated[list[str] | None, typer.Argument(metavar="[ARGS]...", help="Its arguments.")] = None,
         output: Output = None,
@@ -61,7 +72,9 @@ def _script(app: typer.Typer, do: Do, does: str) -> None:
 
         path, words = str(file.expanduser().absolute()), tuple(arguments or ())
         do(
-            Spec(kind="script", content=path, words=words, **where.plain(), **who.plain(), **how.plain()),
+            Spec(
+                kind="script", content=path, words=words, **where.plain(), **who.plain(), **pace.plain(), **how.plain()
+            ),
             output,
         )
 
@@ -76,6 +89,7 @@ def _playbook(app: typer.Typer, do: Do, does: str) -> None:
         ],
         where: Part,
         dry: Try,
+        pace: Pace,
         how: How,
         extra: Variables = None,
         output: Output = None,
@@ -90,6 +104,7 @@ def _playbook(app: typer.Typer, do: Do, does: str) -> None:
                 parameters=parameters,
                 **where.plain(),
                 **dry.plain(),
+                **pace.plain(),
                 **how.plain(),
             ),
             output,
@@ -106,6 +121,7 @@ def _scenario(app: typer.Typer, do: Do, does: str) -> None:
             typer.Argument(help="The scenario; `opsctl scenario list` shows them.", autocompletion=complete_scenarios),
         ],
         dry: Try,
+        pace: Pace,
         how: How,
         action: Annotated[str, typer.Option("--action", "-a", help="What to do.", autocompletion=_actions)] = "deploy",
         extra: Variables = None,
@@ -129,6 +145,7 @@ def _scenario(app: typer.Typer, do: Do, does: str) -> None:
                 timeout=timeout or 0,
                 parameters=variables(extra),
                 **dry.plain(),
+                **pace.plain(),
                 **how.plain(),
             ),
             output,

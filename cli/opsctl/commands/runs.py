@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opsctl.commands import control
 from opsctl.commands.again import resume, retry
 from opsctl.commands.common import Output, RunId, desk, group
 
@@ -88,6 +89,9 @@ def logs(
             sys.stdout.flush()
 
 
+control.register(app)
+
+
 def _list(rows: list[dict[str, Any]]) -> RenderableType:
     from opsctl.output import grid
 
@@ -145,8 +149,10 @@ def _show(result: dict[str, Any]) -> RenderableType:
     ]
     if result["in_progress"]:
         rows = [(row["host"], row["task"], row["since"]) for row in result["in_progress"]]
-        title = "In progress" if result["status"] == "running" else "In progress when it ended; look there"
+        title = "In progress" if result["status"] in ("running", "paused") else "In progress when it ended; look there"
         parts += [Text(""), Text(title, style="bold"), grid(("host", "task", "since"), rows)]
+    if result["not_started"]:
+        parts += [Text(""), Text("Not started", style="bold"), Text(", ".join(result["not_started"]))]
     if result["failures"]:
         rows = [(row["host"], row["task"], row["message"]) for row in result["failures"]]
         parts += [Text(""), grid(("failed on", "task", "message"), rows)]
@@ -160,5 +166,12 @@ def _show(result: dict[str, Any]) -> RenderableType:
 def _state(status: str) -> Any:
     from rich.text import Text
 
-    good = {"succeeded": "green", "running": "cyan", "pending": "cyan", "waiting": "yellow", "canceled": "yellow"}
+    good = {
+        "succeeded": "green",
+        "running": "cyan",
+        "pending": "cyan",
+        "waiting": "yellow",
+        "paused": "yellow",
+        "canceled": "yellow",
+    }
     return Text(status, style=good.get(status, "red"))

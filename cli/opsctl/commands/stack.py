@@ -92,6 +92,7 @@ def delete(  # noqa: PLR0917 - Typer passes options by name
     from opsctl.orders.build import Order
     from opsctl.orders.spec import Spec
     from opsctl.runs.conduct import Work
+    from opsctl.runs.locks import of_stack
     from opsctl.runs.request import RunRequest, Targets, me
 
     state = desk(timeout=timeout, output=output)
@@ -116,7 +117,8 @@ def delete(  # noqa: PLR0917 - Typer passes options by name
         check=check,
         timeout=state.settings.timeout,
     )
-    way = Work(lambda: access(profile_name, profile, state.home), f"Delete stack {name}", _deleted)
+    locks = () if check else of_stack(profile_name, name)
+    way = Work(lambda: access(profile_name, profile, state.home), f"Delete stack {name}", _deleted, locks=locks)
     conducted(state, Order(Spec(kind="module", content=request.content), request, way))
 
 

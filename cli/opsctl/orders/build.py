@@ -15,9 +15,11 @@ from opsctl.clouds import access, secrets
 from opsctl.errors import UsageError
 from opsctl.events.redact import Redactor
 from opsctl.orders.content import digest, located
+from opsctl.orders.rate import rate
 from opsctl.orders.spec import Spec
 from opsctl.output import say
 from opsctl.runs.conduct import Work
+from opsctl.runs.locks import of_hosts, of_stack
 from opsctl.runs.request import RunRequest, Targets, me
 from opsctl.settings import Cloud, Settings
 from opsctl.targets import Found, Places, find
@@ -79,7 +81,12 @@ def _scenario(spec: Spec, home: Path, settings: Settings) -> Order:
         secrets=frozenset(name for name in parameters if name in known and known[name].secret),
         digest=found.digest(spec.action),
     )
-    return Order(spec, request, Work(access=lambda: access(name, profile, home), environment=found.environment()))
+    work = Work(
+        access=lambda: access(name, profile, home),
+        environment=found.environment(),
+        locks=of_stack(name, request.targets.stack),
+    )
+    return Order(spec, request, work)
 
 
 def _playbook(spec: Spec, home: Path, settings: Settings) -> Order:
@@ -96,7 +103,7 @@ def _playbook(spec: Spec, home: Path, settings: Settings) -> Order:
         secrets=_secret(spec.parameters),
         digest=digest(file) if file else "",
     )
-    return Order(spec, request, Work(access=lambda: places), found)
+    return Order(spec, request, Work(access=lambda: places, locks=of_hosts(targets.variables, places.name)), found)
 
 
 def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
@@ -136,8 +143,9 @@ def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
         batch = replace(batch, note=f"{request.requester.name}: {request.content}")
     work = Work(
         access=lambda: places,
-        execution=lambda job, waiting: Fanout(job, batch, waiting),
+        execution=lambda job, waiting, brake: Fanout(job, batch, waiting, request.rate, brake),
         conclude=recorded,
+        locks=of_hosts(found.variables, places.name),
         hidden=batch.hidden,
     )
     return Order(replace(spec, cloud=places.asked), request, work, whole)
@@ -158,6 +166,7 @@ def _request(spec: Spec, settings: Settings) -> RunRequest:
         diff=spec.diff,
         timeout=spec.timeout or settings.timeout,
         forks=spec.forks or settings.forks,
+        rate=rate(spec, settings),
         begin=spec.begin,
     )
 

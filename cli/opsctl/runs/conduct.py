@@ -19,10 +19,15 @@ from opsctl.events.journal import Journal, read
 from opsctl.events.redact import Redactor
 from opsctl.ledger.book import Ledger
 from opsctl.ledger.record import Entry
+from opsctl.pace.brake import Brake
+from opsctl.pace.talk import Paced
 from opsctl.policy.decide import Decision, decide
 from opsctl.policy.load import load
+from opsctl.runs import hold
 from opsctl.runs.chain import Chain
-from opsctl.runs.execute import KILLED, Execution, Job, Outcome, Why, task
+from opsctl.runs.execute import Execution, Job, Outcome, Why, task
+from opsctl.runs.judge import judge
+from opsctl.runs.locks import Lock
 from opsctl.runs.process import myself, sweep
 from opsctl.runs.progress import Progress, replay
 from opsctl.runs.recorder import Recorder, View
@@ -48,7 +53,9 @@ EXIT = {
 class Running(Protocol):
     """Something at work on a job, that can be stopped from a signal handler."""
 
-    why: Why
+    @property
+    def why(self) -> Why:
+        """Who stopped it; empty while nobody has."""
 
     def stop(self, why: Why) -> None:
         """Ask it to stop; the second time, by force."""
@@ -69,10 +76,12 @@ class Work:
     """Kind `module`: what of its return values is the run's result."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What the content needs besides the cloud's."""
-    execution: Callable[[Job, Callable[[], int]], Running] | None = None
-    """What does it, when that is not Ansible; it is told how many records wait for the journal."""
+    execution: Callable[[Job, Callable[[], int], Brake], Running] | None = None
+    """What does it, when that is not Ansible; it is told how many records wait for the journal, and what holds it."""
     conclude: Callable[[Path], Any] | None = None
     """The run's result from its journal, where it is not in what a playbook sets."""
+    locks: tuple[Lock, ...] = ()
+    """What it changes."""
     hidden: frozenset[str] = field(default=frozenset(), repr=False)
     """Values to mask besides the request's and the environment's."""
 
@@ -146,11 +155,12 @@ class Desk:
         return self._carry(request, work, view, started)
 
     def _carry(self, request: RunRequest, work: Work, view: View, started: Callable[[RunRequest], None]) -> Ended:
-        started(request)
         try:
-            with _interruptible(), workspace(request.id) as space:
-                access = work.access()
-                return self._execute(request, work, view, space, access)
+            with _interruptible():
+                hold.lock(self, request, work.locks, self._reap)
+                started(request)
+                with workspace(request.id) as space:
+                    return self._execute(request, work, view, space, work.access())
         except KeyboardInterrupt:
             self._finish(request, "canceled", "canceled before it began", Progress())
             raise Canceled(f"Run {request.id} was canceled before it began") from None
@@ -212,18 +222,20 @@ class Desk:
         )
         journal = Journal(self.journal(request.id))
         try:
-            execution: Running = _execution(job, request, work, lambda: recorder.waiting)
+            brake = hold.brake(request)
+            execution: Running = _execution(job, request, work, lambda: recorder.waiting, brake)
             recorder = Recorder(journal, Redactor(hidden), view, on_error=lambda: execution.stop("broken"))
             recorder.note({"time": now(), "event": "run_start", "data": request.plain()})
             with self.ledger.writing() as writing:
                 self.store.move(writing.connection, request.id, "running", started=now())
                 writing.append(_entry(request, "started", {"plan_hash": request.plan_hash}))
-            with stopping(execution, view):
+            cancel = _canceling(execution, view)
+            with stopping(execution, view), hold.kept(self, request, brake, cancel) as keeper:
                 try:
                     outcome = execution.run(recorder.put)
                 finally:
                     recorder.finish()
-            status, message = judge(outcome, recorder.progress)
+            status, message = judge(outcome, recorder.progress, keeper.canceled_by)
             recorder.note({"time": now(), "event": "run_end", "data": {"status": status, "message": message}})
         finally:
             journal.close()
@@ -265,7 +277,7 @@ class Desk:
         # It may have been killed before it wrote its name there.
         wipe(run.id)
         progress = self.progress(run.id)
-        message = "opsctl was killed while it ran" if run.status == "running" else "opsctl was killed before it began"
+        message = f"opsctl was killed {'before it began' if run.status == 'pending' else 'while it ran'}"
         recap = progress.plain()
         asker = Requester(**run.requester)
         with self.ledger.writing() as writing:
@@ -282,30 +294,16 @@ class Desk:
         return moved
 
 
-def _execution(job: Job, request: RunRequest, work: Work, waiting: Callable[[], int]) -> Running:
+def _execution(job: Job, request: RunRequest, work: Work, waiting: Callable[[], int], brake: Brake) -> Running:
     if work.execution is not None:
-        return work.execution(job, waiting)
-    return Chain(job, request.begin) if request.begin else Execution(job)
+        return work.execution(job, waiting, brake)
+    if request.kind == "module":
+        return Execution(job)
 
+    def paced(part: Job) -> Running:
+        return Paced(part, request.rate, brake, len(request.targets.hosts))
 
-def judge(outcome: Outcome, progress: Progress) -> tuple[str, str]:
-    """The run's state and why, from the exit status; the events only say which of two things a status means."""
-    if outcome.why == "canceled":
-        return "canceled", "canceled by the user"
-    first = progress.failures[0] if progress.failures else None
-    text = f"{first.host}: {first.task}: {first.message}" if first else ""
-    if outcome.why == "timeout":
-        # It came to its own end when only single hosts had no more time.
-        return "timeout", text if progress.complete and text else f"stopped after {outcome.seconds:.0f} s"
-    if outcome.status == 0:
-        return "succeeded", ""
-    # Ansible ends with 4 both for unreachable hosts and for a playbook it cannot parse; only the first has a recap.
-    if outcome.status in (2, 4, 8) and progress.complete:
-        broken = progress.count("failed") or (outcome.status == 2 and not progress.count("unreachable"))
-        return ("failed" if broken else "unreachable"), text
-    if outcome.status == KILLED or outcome.status > 128:
-        return "error", "Ansible was killed from outside; is there enough memory?"
-    return "error", progress.complaint or f"Ansible ended with status {outcome.status}"
+    return Chain(job, request.begin, paced) if request.begin else paced(job)
 
 
 def _returned(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -354,6 +352,17 @@ def _interruptible() -> Iterator[None]:
 
     with _handled(interrupt, (signal.SIGTERM, signal.SIGHUP)):
         yield
+
+
+def _canceling(execution: Running, view: View) -> Callable[[], None]:
+    """What ^C does, for those who cannot press it here."""
+
+    def cancel() -> None:
+        if not execution.why:
+            view.stopping(again=False)
+            execution.stop("canceled")
+
+    return cancel
 
 
 @contextmanager
