@@ -29,6 +29,8 @@ def again(desk: Desk, run: Run, secrets: Mapping[str, Any]) -> Order:
     spec = Spec.of(run.spec)
     if others := sorted(set(secrets) - set(spec.masked)):
         raise UsageError(f"{', '.join(others)}: not a secret of this run; to change it, ask anew with `opsctl run`")
+    if missing := [name for name in spec.masked if name not in secrets]:
+        raise UsageError(f"Secrets are not kept: give {', '.join(missing)} again, in a YAML file (-e @FILE, -e @-)")
     environment = {
         name: str(secrets[f"env.{name}"]) if f"env.{name}" in secrets else value
         for name, value in spec.environment.items()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opsctl.commands.common import Output, RunId, desk, group
-from opsctl.commands.options import Variables, variables
+from opsctl.commands.options import variables
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 app = group("Approve, deny and start what needs an approval; review what went without.")
 
 _Comment = Annotated[str, typer.Option("--comment", "-m", help="Goes into the ledger and to those who are notified.")]
+_Secrets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--extra-vars", "-e", metavar="@FILE", help="Secrets, which are not kept, from YAML (@- reads stdin)."
+    ),
+]
 _SHOWN = ("open", "approved", "broken")
 
 
@@ -78,11 +84,14 @@ def review(run: RunId, comment: _Comment = "", output: Output = None) -> None:
 
 
 @app.command()
-def start(run: RunId, extra: Variables = None, output: Output = None) -> None:
-    """Start an approved run: it is built again, and refused when anything changed. -e gives secrets again."""
+def start(run: RunId, extra: _Secrets = None, output: Output = None) -> None:
+    """Start an approved run: it is built again, and refused when anything changed since it was asked for."""
     from opsctl.approvals.again import again
     from opsctl.commands.run import show as perform
+    from opsctl.errors import UsageError
 
+    if any(not text.startswith("@") for text in extra or ()):
+        raise UsageError("Secrets do not belong on a command line, which everybody can see: give -e @FILE or -e @-")
     state = desk(output=output)
     order = again(state, state.store.get(run), variables(extra))
     perform(state, order, state.resume)

@@ -9,6 +9,7 @@ import typer
 
 from opsctl.commands import control
 from opsctl.commands.again import resume, retry
+from opsctl.commands.approvals import start
 from opsctl.commands.common import Output, RunId, desk, group
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 app = group("Look at runs: state, hosts, logs; repeat them, go on with them.")
 app.command()(retry)
 app.command()(resume)
+app.command()(start)
 
 
 @app.command("list")
