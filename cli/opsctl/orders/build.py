@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,8 +111,10 @@ def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
     from opsctl.fanout.execute import Fanout
     from opsctl.fanout.given import passwords, stdin
     from opsctl.fanout.show import recorded
-    from opsctl.fanout.ssh import Command
+    from opsctl.fanout.ssh import Command, direct
 
+    # Loading it takes as long as half of what Ansible needs for the inventory, and there are two processors.
+    threading.Thread(target=direct, daemon=True).start()
     script = _script(spec)
     words = spec.words if script is None else (Path(spec.content).name, *spec.words)
     command = Command(words, spec.environment, spec.directory, script, stdin(spec.stdin))

@@ -8,6 +8,7 @@ Variables and their order: https://docs.ansible.com/ansible/latest/collections/a
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -133,6 +134,7 @@ def _reader(variables: Mapping[str, Any]) -> Any:
     return first
 
 
+@functools.cache
 def _options(text: str) -> dict[str, str]:
     """`-o Name=Value`, `-J jump` and `-p` of ssh's command line, names in lower case; the first of a name counts."""
     found: dict[str, str] = {}

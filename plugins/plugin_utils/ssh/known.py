@@ -24,7 +24,7 @@ class KnownHosts:
     def __init__(self) -> None:
         """Nothing is read yet."""
         self._files: dict[str, Any] = {}
-        self._learned: dict[tuple[str, str], list[Any]] = {}
+        self._found: dict[tuple[tuple[str, ...], str], list[Any]] = {}
 
     def known(self, to: Connection) -> list[Any]:
         """The keys known of a host.
@@ -33,8 +33,10 @@ class KnownHosts:
             KeyRefused: a file cannot be read.
         """
         host, port = (to.alias, None) if to.alias else (to.address, to.port if to.port != 22 else None)
-        keys = [key for name in to.known_hosts for key in self._read(name).match(host, "", port)[0]]
-        return keys + self._learned.get((to.known_hosts[0], title(to)), [])
+        place = (to.known_hosts, title(to))
+        if place not in self._found:
+            self._found[place] = [key for name in to.known_hosts for key in self._read(name).match(host, "", port)[0]]
+        return self._found[place]
 
     def judge(self, to: Connection, key: Any) -> str:
         """Why this key is refused; empty when it is trusted. A new one is written down where that is allowed."""
@@ -50,7 +52,7 @@ class KnownHosts:
         if to.checking != "accept-new":
             return f"host key of {title(to)} is not known ({key.get_fingerprint()}); add it to {place}"
         self._append(place, f"{title(to)} {key.export_public_key().decode().strip()}\n")
-        self._learned.setdefault((place, title(to)), []).append(key)
+        known.append(key)
         return ""
 
     def _read(self, name: str) -> Any:
