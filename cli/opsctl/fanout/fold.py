@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from opsctl.runs.progress import message, natural
 
 _NAMES = 20
 """Hosts of a group that are named."""
-_STREAMS = ("stdout", "stderr")
+STREAMS = ("stdout", "stderr")
 
 
 @dataclass(slots=True)
@@ -23,17 +23,17 @@ class Said:
     rc: int | None = None
     seconds: float | None = None
     error: str = ""
-    sizes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_STREAMS, 0))
-    hashes: dict[str, Any] = field(default_factory=lambda: {name: hashlib.sha256() for name in _STREAMS})
+    sizes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STREAMS, 0))
+    hashes: dict[str, Any] = field(default_factory=lambda: {name: hashlib.sha256() for name in STREAMS})
 
     @property
     def key(self) -> tuple[Any, ...]:
         """Equal for hosts that ended the same and said the same."""
-        return (self.rc, self.error, *(self.hashes[name].hexdigest() for name in _STREAMS))
+        return (self.rc, self.error, *(self.hashes[name].hexdigest() for name in STREAMS))
 
     def plain(self) -> dict[str, Any]:
         """As it is recorded: JSON."""
-        sizes = {f"{name}_bytes": self.sizes[name] for name in _STREAMS}
+        sizes = {f"{name}_bytes": self.sizes[name] for name in STREAMS}
         return {"host": self.host, "rc": self.rc, "seconds": self.seconds, "error": self.error or None, **sizes}
 
 
@@ -45,22 +45,12 @@ def said(records: Iterable[Mapping[str, Any]]) -> list[Said]:
         if not host or not str(record["event"]).startswith("host_"):
             continue
         of = found.setdefault(host, Said(host))
-        for stream, data in _pieces(record):
+        for stream, data in pieces(record):
             of.sizes[stream] += len(data)
             of.hashes[stream].update(data)
         if record["event"] in ("host_ok", "host_failed", "host_unreachable"):
             _end(of, record)
     return [found[host] for host in sorted(found, key=natural)]
-
-
-def outputs(records: Iterable[Mapping[str, Any]], hosts: Collection[str]) -> dict[str, dict[str, bytes]]:
-    """All that these hosts said: by host, by stream."""
-    parts: dict[str, dict[str, list[bytes]]] = {host: {name: [] for name in _STREAMS} for host in hosts}
-    for record in records:
-        if record.get("host") in parts:
-            for stream, data in _pieces(record):
-                parts[record["host"]][stream].append(data)
-    return {host: {name: b"".join(of[name]) for name in _STREAMS} for host, of in parts.items()}
 
 
 def groups(hosts: Iterable[Said]) -> list[list[Said]]:
@@ -71,25 +61,16 @@ def groups(hosts: Iterable[Said]) -> list[list[Said]]:
     return sorted(found.values(), key=lambda group: (-len(group), natural(group[0].host)))
 
 
-def drawn(grouped: Sequence[Sequence[Said]], texts: Mapping[str, Mapping[str, bytes]]) -> str:
-    """The groups for people; `texts` has the output of the first host of each."""
-    blocks = []
-    for group in grouped:
-        first = group[0]
-        lines = [f"{_count(group)} ({_ending(first)}): {_named(group)}"]
-        for stream in _STREAMS:
-            shown = texts.get(first.host, {}).get(stream, b"").decode("utf-8", "backslashreplace")
-            mark = "    " if stream == "stdout" else "  ! "
-            lines += [f"{mark}{line}" for line in shown.splitlines()]
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
+def heading(group: Sequence[Said]) -> str:
+    """How many hosts ended the same and said the same, how, and which."""
+    return f"{_count(group)} ({_ending(group[0])}): {_named(group)}"
 
 
-def whole(row: dict[str, Any], texts: Mapping[str, bytes]) -> dict[str, Any]:
+def whole(row: Mapping[str, Any], said: Callable[[str, str], bytes]) -> dict[str, Any]:
     """A host's row with its output; bytes that are no text are given in base64 besides."""
     full = {name: value for name, value in row.items() if not name.endswith("_bytes")}
-    for stream in _STREAMS:
-        data = texts.get(stream, b"")
+    for stream in STREAMS:
+        data = said(row["host"], stream)
         full[stream] = data.decode("utf-8", "replace")
         try:
             data.decode("utf-8")
@@ -98,13 +79,13 @@ def whole(row: dict[str, Any], texts: Mapping[str, bytes]) -> dict[str, Any]:
     return full
 
 
-def _pieces(record: Mapping[str, Any]) -> list[tuple[str, bytes]]:
+def pieces(record: Mapping[str, Any]) -> list[tuple[str, bytes]]:
     """(stream, bytes) that a record holds: a piece of ours, or all of it in a result of Ansible's."""
     result = record.get("data", {}).get("res") or {}
     if record["event"] == "host_output":
         return [(result.get("stream", "stdout"), _bytes(record.get("stdout", "")))]
     if record["event"] in ("host_ok", "host_failed"):
-        return [(name, _bytes(str(result[name]))) for name in _STREAMS if result.get(name)]
+        return [(name, _bytes(str(result[name]))) for name in STREAMS if result.get(name)]
     return []
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from opsctl.fanout.fold import drawn, groups, outputs, said, whole
+from opsctl.errors import StoreError
+from opsctl.events.journal import encode
+from opsctl.fanout.fold import groups, said, whole
 from opsctl.fanout.host import CHUNK, Spool
+from opsctl.fanout.index import Index
+from opsctl.fanout.write import blocks, rows
 
 
 def _piece(host: str, data: bytes, stream: str = "stdout") -> dict[str, Any]:
@@ -39,21 +49,55 @@ def test_another_exit_status_or_another_stream_is_not_the_same() -> None:
     assert len(groups(said(records))) == 3
 
 
+@contextmanager
+def _index(records: list[dict[str, Any]], torn: bytes = b"") -> Iterator[Index]:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name, "run.ndjson")
+        path.write_bytes(b"".join(encode({"seq": n, **of}) for n, of in enumerate(records, 1)) + torn)
+        with Index(path) as index:
+            yield index
+
+
 def test_people_see_names_ending_and_output_once() -> None:
-    records = [_piece("a", b"up\n"), _piece("b", b"up\n"), _end("a"), _end("b"), _end("c", 2, "exit status 2")]
-    grouped = groups(said(records))
-    shown = drawn(grouped, outputs(records, ["a", "c"]))
-    assert shown == "2 hosts the same (exit 0): a, b\n    up\n\n1 host (exit status 2): c"
+    records = [_piece("a", b"up"), _piece("b", b"up\n"), _piece("a", b"\n"), _end("a"), _end("b")]
+    records += [_piece("c", b"no end", "stderr"), _end("c", 2, "exit status 2")]
+    with _index(records) as index:
+        shown = "".join(blocks(groups(index.hosts.values()), index.pieces))
+    assert shown == "2 hosts the same (exit 0): a, b\n    up\n\n1 host (exit status 2): c\n  ! no end\n"
 
 
 def test_a_result_of_ansible_counts_as_output_too() -> None:
-    records = [{"event": "host_ok", "host": "a", "data": {"res": {"rc": 0, "stdout": "up"}}}]
-    assert outputs(records, ["a"]) == {"a": {"stdout": b"up", "stderr": b""}}
+    with _index([{"event": "host_ok", "host": "a", "data": {"res": {"rc": 0, "stdout": "up"}}}]) as index:
+        assert list(index.pieces("a", "stdout")) == [b"up"]
+
+
+def test_what_was_recorded_before_a_torn_line_counts() -> None:
+    with _index([_piece("a", b"up\n"), _end("a")], torn=b'{"seq":3,"ev') as index:
+        assert b"".join(index.pieces("a", "stdout")) == b"up\n"
+
+
+def test_a_damaged_journal_is_told() -> None:
+    with pytest.raises(StoreError, match="damaged at byte"), _index([_end("a")], torn=b"{\n"):
+        pass
 
 
 def test_bytes_that_are_no_text_are_given_whole_besides() -> None:
-    row = whole({"host": "a", "rc": 0, "stdout_bytes": 2}, {"stdout": b"\xff\xfe"})
+    row = whole({"host": "a", "rc": 0, "stdout_bytes": 2}, lambda _, of: b"\xff\xfe" if of == "stdout" else b"")
     assert row == {"host": "a", "rc": 0, "stdout": "\ufffd\ufffd", "stdout_base64": "//4=", "stderr": ""}
+
+
+_SPOKEN = some.lists(some.tuples(some.sampled_from("ab"), some.sampled_from(["stdout", "stderr"]), some.binary()))
+
+
+@given(_SPOKEN)
+def test_written_piece_by_piece_it_is_the_same_json(spoken: list[tuple[str, str, bytes]]) -> None:
+    written: list[str] = []
+    with _index([_piece(host, data, stream) for host, stream, data in spoken]) as index:
+        hosts = [of.plain() for of in index.hosts.values()]
+        rows(written.append, {"id": "1"}, hosts, index.pieces)
+        full = [whole(row, lambda host, stream: b"".join(index.pieces(host, stream))) for row in hosts]
+    expected = {"id": "1", "result": {"hosts": full}}
+    assert "".join(written) == json.dumps(expected, ensure_ascii=False, indent=2) + "\n"
 
 
 @given(some.lists(some.binary(max_size=300)))
