@@ -15,6 +15,7 @@ from opsctl.errors import OpsctlError
 
 COMMANDS = {
     "run": "Run a scenario, a playbook, a command or a script, recorded and audited.",
+    "plan": "Show what would run, and what it would change.",
     "scenario": "Show scenarios, their actions and parameters.",
     "stack": "Look at created stacks, delete them.",
     "inventory": "Show the hosts of the stacks.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ from sqlalchemy import Connection
 from opsctl.approvals import store
 from opsctl.approvals.changes import changed
 from opsctl.approvals.people import Person, present
+from opsctl.approvals.plan import preview
+from opsctl.approvals.preview import base, differs
 from opsctl.approvals.rules import asks, entitled, expires, may_break, owns
 from opsctl.approvals.say import clean, described, entry
 from opsctl.approvals.seal import broken, seals
@@ -24,6 +25,7 @@ from opsctl.approvals.state import (
     Verdict,
     Vote,
     expired,
+    met,
     missing,
     reviewed,
     used,
@@ -35,11 +37,9 @@ from opsctl.clock import now, span, stamp
 from opsctl.errors import Denied, UsageError
 from opsctl.ledger.book import Ledger, Writing
 from opsctl.notify.outbox import Notice, Outbox, enqueue
-from opsctl.policy.decide import Decision
+from opsctl.policy.decide import Decision, case_of
 from opsctl.policy.finding import worst
 from opsctl.policy.grants import Policy
-from opsctl.policy.identity import of_uid
-from opsctl.policy.match import Case as Judged
 from opsctl.runs.process import myself
 from opsctl.runs.request import RunRequest
 from opsctl.settings import Settings
@@ -55,11 +55,17 @@ class Gate:
         self.settings = settings
         self._policy = policy
 
-    def open(self, writing: Writing, request: RunRequest, decision: Decision) -> Case:
+    def preview(self, request: RunRequest) -> dict[str, Any] | None:
+        """What `opsctl plan --check` said of this plan, to be kept with its approval. Before `open`: it reads much."""
+        return preview(self.home, self.ledger.database, request, span(self.settings.approvals.expires))
+
+    def open(
+        self, writing: Writing, request: RunRequest, decision: Decision, check: dict[str, Any] | None = None
+    ) -> Case:
         """Ask for the approval of a request that was just added as `waiting`; in the same transaction."""
         person = present()
         approval = Approval(person, request.plan_hash, asks(decision), expires(decision, self.settings.approvals))
-        case = self._case(request, approval)
+        case = replace(self._case(request, approval), check=check)
         self._replace(writing, request, person)
         store.add(writing.connection, case)
         self._tell(writing.connection, "approval", case, do=f"opsctl approvals show {request.id}")
@@ -150,10 +156,19 @@ class Gate:
 
         return self._step(run_id, "reviewed", person, step, lambda *_: {"comment": clean(comment)})
 
-    def claim(self, request: RunRequest, decision: Decision) -> Case:
+    def covers(self, run_id: str, request: RunRequest) -> bool:
+        """Whether this is the check of a plan that was approved: the approval is for more than that."""
+        with self.ledger.database.read() as connection:
+            case = store.get(connection, run_id)
+        if case is None or case.approval.status != "approved" or not met(case.approval, self.entitled()):
+            return False
+        return request.check and base(request.plain()) == base(case.plan)
+
+    def claim(self, request: RunRequest, decision: Decision, check: dict[str, Any] | None = None) -> Case:
         """Take the approval for the start that follows: once, and only for the plan that was approved.
 
         `request`: built again from the run's spec, with the run's id. `decision`: policy's word on it today.
+        `check`: what `--check --diff` says today; must be the same where the approval was given on it.
 
         Raises:
             Denied: it may not start; the message says what changed or what is missing.
@@ -163,7 +178,7 @@ class Gate:
         wanted = asks(decision) if decision.verdict == "approve" else ()
         with self.ledger.writing() as writing:
             case = self._get(writing.connection, request.id)
-            problem = self._problem(case, request, decision)
+            problem = self._problem(case, request, decision) or _unlike(case, check)
             if not problem:
                 try:
                     after = used(case.approval, request.plan_hash, wanted, self.entitled(), now())
@@ -296,7 +311,7 @@ class Gate:
         writing.append(entry("withdrawn", after, person, {"comment": f"replaced by {request.id}"}))
 
     def _case(self, request: RunRequest, approval: Approval) -> Case:
-        judged = Judged(request, of_uid(request.requester.uid), datetime.now().astimezone())
+        judged = case_of(request)
         findings = tuple(finding.plain() for finding in judged.findings or ())
         return Case(
             run_id=request.id,
@@ -319,3 +334,11 @@ class Gate:
 
     def _tell(self, connection: Connection, event: str, case: Case, **more: Any) -> None:
         enqueue(connection, self.settings.notify, event, {**described(case), **more})
+
+
+def _unlike(case: Case, check: dict[str, Any] | None) -> str:
+    if case.check is None:
+        return ""
+    return (
+        differs(case.check, check) if check else "it was approved on what --check --diff said; that must be run again"
+    )

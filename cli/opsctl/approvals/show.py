@@ -150,7 +150,9 @@ def checked(check: dict[str, Any]) -> list[RenderableType]:
         for line in str(change["diff"]).splitlines():
             style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
             lines.append(Text(f"  {line}", style=style))
-    if not check["changes"]:
+    if check["left_out"]:
+        lines.append(Text(f"... and {check['left_out']} more: `opsctl runs logs {check['run']}` has all"))
+    if not check["count"]:
         lines.append(Text("nothing would change"))
     return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,8 @@ from opsctl.commands.options import variables
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from opsctl.orders.build import Order
 
 app = group("Approve, deny and start what needs an approval; review what went without.")
 
@@ -94,7 +97,23 @@ def start(run: RunId, extra: _Secrets = None, output: Output = None) -> None:
         raise UsageError("Secrets do not belong on a command line, which everybody can see: give -e @FILE or -e @-")
     state = desk(output=output)
     order = again(state, state.store.get(run), variables(extra))
-    perform(state, order, state.resume)
+    perform(state, order, partial(state.resume, check=_checked(state, order)))
+
+
+def _checked(state: Any, order: Order) -> dict[str, Any] | None:
+    """What `--check --diff` says today, where the approval was given on what it said then."""
+    from opsctl.approvals.plan import checking, said
+    from opsctl.commands.plan import check
+    from opsctl.output import say
+
+    case = state.gate.get(order.request.id)
+    if case.check is None or case.approval.status != "approved":
+        return None
+    say("It was approved on what --check --diff said: that is run once more, to see whether it still says so")
+    ended = check(state, checking(order.spec), covered=order.request.id)
+    if ended.run.status != "succeeded":
+        raise typer.Exit(ended.exit_code)
+    return said(state.home, ended.run.id, ended.run.status)
 
 
 def _vote(run: str, verdict: Any, comment: str, output: Any) -> None:

@@ -127,21 +127,38 @@ class Desk:
         return replay(read(path)) if path.exists() else Progress()
 
     def conduct(
-        self, request: RunRequest, work: Work, view: View, started: Callable[[RunRequest], None], emergency: str = ""
+        self,
+        request: RunRequest,
+        work: Work,
+        view: View,
+        started: Callable[[RunRequest], None],
+        *,
+        emergency: str = "",
+        covered: str = "",
     ) -> Ended:
         """Run it. `started` is called when it has its place in the ledger and is about to begin.
 
-        `emergency`: why it goes without the approval that it needs.
+        `emergency`: why it goes without the approval that it needs. `covered`: the approved run that this checks.
 
         Raises:
             Denied, Waiting: policy.
             OpsctlError: it could not be started; the run is recorded as `error`.
         """
-        self._ask(request, emergency)
+        self._ask(request, emergency, covered)
         return self._carry(request, work, view, started)
 
-    def resume(self, request: RunRequest, work: Work, view: View, started: Callable[[RunRequest], None]) -> Ended:
+    def resume(
+        self,
+        request: RunRequest,
+        work: Work,
+        view: View,
+        started: Callable[[RunRequest], None],
+        *,
+        check: dict[str, Any] | None = None,
+    ) -> Ended:
         """Run what waited for an approval: `request` was built again and has the id of the run that waits.
+
+        `check`: what `--check --diff` says today, where the approval was given on it.
 
         Raises:
             Denied: it was not approved, something changed since, or policy has changed its mind.
@@ -151,7 +168,7 @@ class Desk:
         mine = decide(replace(request, requester=me()), owner)
         if mine.verdict == "deny":
             raise Denied(f"Run {request.id}: denied by rule {mine.rule}: {mine.text}")
-        self.gate.claim(request, decide(request, owner))
+        self.gate.claim(request, decide(request, owner), check)
         return self._carry(request, work, view, started)
 
     def _carry(self, request: RunRequest, work: Work, view: View, started: Callable[[RunRequest], None]) -> Ended:
@@ -168,8 +185,10 @@ class Desk:
             self._finish(request, "error", str(error), Progress())
             raise
 
-    def _ask(self, request: RunRequest, emergency: str) -> None:
+    def _ask(self, request: RunRequest, emergency: str, covered: str) -> None:
         decision = decide(request, self.home.stat().st_uid)
+        if covered and decision.verdict == "approve" and self.gate.covers(covered, request):
+            decision = Decision("allow", decision.rule, f"check of run {covered}, which is approved")
         urgent = bool(emergency) and decision.verdict == "approve"
         try:
             self._enter(request, decision, emergency if urgent else "")
@@ -191,13 +210,14 @@ class Desk:
         """What was asked and decided, with what follows from it, in one transaction."""
         waits = "pending" if emergency else "waiting"
         status = {"allow": "pending", "deny": "denied", "approve": waits}[decision.verdict]
+        check = self.gate.preview(request) if status == "waiting" else None
         with self.ledger.writing() as writing:
             self.store.add(writing.connection, request, status, myself())
             writing.append(_entry(request, "asked", request.plain()), _entry(request, "decided", decision.plain()))
             if emergency:
                 self.gate.break_glass(writing, request, decision, emergency)
             elif decision.verdict == "approve":
-                self.gate.open(writing, request, decision)
+                self.gate.open(writing, request, decision, check)
 
     def _execute(self, request: RunRequest, work: Work, view: View, space: Path, access: Access) -> Ended:
         environment = {**access.environment, **work.environment}
