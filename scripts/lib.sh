@@ -280,3 +280,31 @@ host_tools() {
     packages mmdebstrap uidmap
   fi
 }
+
+# ---------------------------------------------------------------- Elasticsearch
+
+# The official minimal distribution, for tests: Maven Central has it. They unpack and start it themselves.
+ELASTICSEARCH=8.19.16
+ELASTICSEARCH_SHA256=c3d95992e27741b33a8057118379cda8b17cfda9e46ff4ec25e3f5b94fc22b52
+ELASTICSEARCH_ZIP=$OPSCTL_HOME/cache/elasticsearch-$ELASTICSEARCH.zip
+
+elasticsearch_server() {
+  _java_fits || packages default-jre-headless
+  if [ -s "$ELASTICSEARCH_ZIP" ]; then
+    note "Elasticsearch $ELASTICSEARCH is in $(dirname "$ELASTICSEARCH_ZIP")"
+    return 0
+  fi
+  needs mvn maven
+  local fetched=$OPSCTL_HOME/cache/maven
+  mkdir -p "$fetched"
+  quietly "fetching Elasticsearch $ELASTICSEARCH" timeout 900 mvn -B -ntp "-Dmaven.repo.local=$fetched/repository" \
+    org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy \
+    "-Dartifact=org.elasticsearch.distribution.integ-test-zip:elasticsearch:$ELASTICSEARCH:zip" "-DoutputDirectory=$fetched"
+  sha256sum --status -c <<<"$ELASTICSEARCH_SHA256  $fetched/elasticsearch-$ELASTICSEARCH.zip" \
+    || die "what Maven fetched as Elasticsearch $ELASTICSEARCH is something else; is there a mirror that is not one?"
+  mv -- "$fetched/elasticsearch-$ELASTICSEARCH.zip" "$ELASTICSEARCH_ZIP"
+  rm -rf -- "$fetched"
+  note "fetched Elasticsearch $ELASTICSEARCH"
+}
+
+_java_fits() { java -version 2>&1 | grep -qE 'version "(1[7-9]|[2-9][0-9])'; }
