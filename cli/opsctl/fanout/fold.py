@@ -44,6 +44,9 @@ def said(records: Iterable[Mapping[str, Any]]) -> list[Said]:
         host = record.get("host")
         if not host or not str(record["event"]).startswith("host_"):
             continue
+        if record["event"] == "host_retry":
+            # The last try counts; the journal has them all.
+            found[host] = Said(host)
         of = found.setdefault(host, Said(host))
         for stream, data in pieces(record):
             of.sizes[stream] += len(data)

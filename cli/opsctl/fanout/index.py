@@ -52,6 +52,8 @@ class Index(AbstractContextManager["Index"]):
                 if not line.endswith(b"\n"):
                     return
                 raise StoreError(f"Cannot read {self._path}: damaged at byte {place}") from None
+            if record.get("event") == "host_retry":
+                self._places.pop(record["host"], None)
             if record.get("host") and pieces(record):
                 self._places.setdefault(record["host"], array("Q")).append(place)
             place += len(line)

@@ -1,0 +1,350 @@
+"""Batches, errors, pauses: with a real sshd, real Ansible, and orders from other processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Cli, processes_with, wait_for
+from tests.cli.sshd import NEEDED, Server, sshd
+
+pytestmark = NEEDED
+Background = Callable[..., "subprocess.Popen[str]"]
+ADDRESS = "n=${SSH_CONNECTION% *}; n=${n##*.}; "
+"""In a command on a host: n = the last part of its address, which is its number."""
+
+PLAY = """
+- name: Work
+  hosts: web
+  gather_facts: false
+  tasks:
+    - name: One
+      ansible.builtin.command: "{{ 'false' if inventory_hostname in bad else 'echo I am ' ~ inventory_hostname }}"
+    - name: Two
+      ansible.builtin.shell: "echo {{ inventory_hostname }} >> {{ log }}; sleep {{ wait }}"
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with sshd(tmp_path_factory.mktemp("sshd")) as found:
+        yield found
+
+
+@pytest.fixture
+def command(server: Server, tmp_path: Path) -> Callable[..., list[str]]:
+    """The words of a command on six hosts."""
+    inventory = server.inventory(tmp_path)
+
+    def words(*options: str, do: str = "true") -> list[str]:
+        where = ["-H", "web1,web2,web3,web4,web5,web6", "-i", str(inventory)]
+        return ["run", "command", *where, *options, "-o", "json", "--", "sh", "-c", ADDRESS + do]
+
+    return words
+
+
+@pytest.fixture
+def playbook(tmp_path: Path) -> Callable[..., list[str]]:
+    """The words of a playbook on five hosts, which are this machine."""
+    local = "ansible_connection=local ansible_python_interpreter='{{ ansible_playbook_python }}'"
+    (tmp_path / "local.ini").write_text(f"[web]\nw[1:5] {local}\n")
+    (tmp_path / "play.yml").write_text(PLAY)
+
+    def words(*options: str, bad: str = "", wait: str = "0") -> list[str]:
+        extra = ["-e", f"bad={bad}", "-e", f"log={tmp_path / 'log'}", "-e", f"wait={wait}"]
+        where = ["-H", "w1,w2,w3,w4,w5", "-i", str(tmp_path / "local.ini")]
+        return ["run", "playbook", str(tmp_path / "play.yml"), *where, *extra, *options, "-o", "json"]
+
+    return words
+
+
+def events(cli: Cli, *kinds: str, run: str = "last") -> list[dict[str, Any]]:
+    lines = cli("runs", "logs", run, "--events").out.splitlines()
+    return [record for record in map(json.loads, lines) if record["event"] in kinds]
+
+
+def status(cli: Cli) -> str:
+    """Of the newest run, as it stands in the database: asking opsctl would take longer."""
+    try:
+        with closing(sqlite3.connect(f"file:{cli.home / 'opsctl.db'}?mode=ro", uri=True)) as database:
+            row = database.execute("SELECT status FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+    except sqlite3.OperationalError:
+        return ""
+    return row[0] if row else ""
+
+
+def ledger(cli: Cli) -> list[str]:
+    return [record["kind"] for record in cli("audit", "list", "-o", "json").json]
+
+
+def test_a_command_goes_in_batches(cli: Cli, command: Callable[..., list[str]]) -> None:
+    result = cli(*command("--batch", "1,2,rest"))
+    assert result.code == 0, result.err
+    begun = events(cli, "batch_start", "batch_end", "host_ok")
+    assert [(e["event"], e["data"]["batch"]) for e in begun if "batch" in e.get("data", {})] == [
+        (kind, batch) for batch in (1, 2, 3) for kind in ("batch_start", "batch_end")
+    ]
+    assert [len(e["data"]["hosts"]) for e in begun if e["event"] == "batch_start"] == [1, 2, 3]
+    # No host of a batch ends before the batch begins.
+    assert [e.get("host", e["event"]) for e in begun][:4] == ["batch_start", "web1", "batch_end", "batch_start"]
+    assert "Batch 2 of 3: 2 hosts" in result.err
+    assert result.json["options"]["rate"] == {"batches": "1,2,rest"}
+
+
+def test_too_many_errors_stop_a_command(cli: Cli, command: Callable[..., list[str]]) -> None:
+    result = cli(*command("--batch", "2", "--max-errors", "1", do="exit $((n % 2))"))
+    assert (result.code, result.json["status"]) == (3, "failed")
+    assert result.json["message"] == "stopped after 2 errors, 2 hosts not started"
+    assert result.json["not_started"] == ["web5", "web6"]
+    assert sorted(result.json["hosts"]) == ["web1", "web2", "web3", "web4"]
+    assert "web5, web6" in cli("runs", "show", "last").out
+    again = cli("runs", "retry", "last", "--failed", "-o", "json")
+    assert again.json["targets"]["hosts"] == ["web1", "web3", "web5", "web6"]
+
+
+def test_errors_that_are_allowed_stop_nothing(cli: Cli, command: Callable[..., list[str]]) -> None:
+    result = cli(*command("--batch", "1", "--max-errors", "50%", do="exit $((n < 4))"))
+    assert (result.code, result.json["not_started"]) == (3, [])
+    assert "exit status 1" in result.json["message"]
+
+
+def test_output_that_matches_keeps_others_from_beginning(cli: Cli, command: Callable[..., list[str]]) -> None:
+    result = cli(*command("--batch", "1", "--stop-match", "disk (full|dead)", do="test $n = 2 && echo disk full; true"))
+    assert (result.code, result.json["status"]) == (3, "failed")
+    assert result.json["message"] == "stopped: output of web2 matches 'disk (full|dead)', 4 hosts not started"
+    assert result.json["not_started"] == ["web3", "web4", "web5", "web6"]
+
+
+def test_a_host_that_fails_is_tried_again(cli: Cli, command: Callable[..., list[str]], tmp_path: Path) -> None:
+    mark = f"test -e {tmp_path}/m$n || {{ touch {tmp_path}/m$n; echo first; exit 1; }}; echo second"
+    result = cli(*command("--retries", "2", "--retry-delay", "0.1", "--max-errors", "0", do=mark))
+    assert result.code == 0, result.err
+    assert {row["stdout"] for row in result.json["result"]["hosts"]} == {"second\n"}
+    assert sorted(e["host"] for e in events(cli, "host_retry")) == [f"web{n}" for n in range(1, 7)]
+    assert events(cli, "host_retry")[0]["data"]["res"]["attempts"] == 1
+
+
+def test_a_person_lets_a_paused_command_go_on(
+    cli: Cli, command: Callable[..., list[str]], background: Background
+) -> None:
+    run = background(*command("--batch", "1,rest", "--pause", "first"))
+    wait_for(lambda: status(cli) == "paused")
+    shown = cli("runs", "show", "last", "-o", "json").json
+    assert (shown["status"], list(shown["hosts"])) == ("paused", ["web1"])
+    told = cli("runs", "continue", "last")
+    assert (told.code, told.line) == (0, f"Run {shown['id']} goes on")
+    out, story = run.communicate(timeout=30)
+    assert json.loads(out)["status"] == "succeeded"
+    assert f"Paused after batch 1 of 2: `opsctl runs continue {shown['id']}` goes on, within 3600 s" in story
+    assert "Continued by root" in story
+    assert ledger(cli) == ["asked", "decided", "started", "paused", "continued", "finished"]
+    assert not list((cli.home / "control").iterdir())
+
+
+def test_nobody_answers_a_pause(cli: Cli, command: Callable[..., list[str]]) -> None:
+    result = cli(*command("--batch", "2", "--pause", "every", "--pause-timeout", "1"))
+    assert (result.code, result.json["status"]) == (5, "timeout")
+    assert result.json["message"] == "nobody continued it within 1 s, 4 hosts not started"
+
+
+def test_a_running_command_is_paused_and_canceled_from_outside(
+    cli: Cli, command: Callable[..., list[str]], background: Background, tmp_path: Path
+) -> None:
+    run = background(*command("--forks", "1", do=f"touch {tmp_path}/begun$n; exec sleep 2"))
+    wait_for(lambda: list(tmp_path.glob("begun*")))
+    assert cli("runs", "pause", "last").code == 0
+    assert status(cli) == "paused"
+    begun = len(list(tmp_path.glob("begun*")))
+    time.sleep(2.5)
+    assert len(list(tmp_path.glob("begun*"))) == begun
+    assert cli("runs", "pause", "last").line.endswith("is paused already")
+    assert cli("runs", "cancel", "last").code == 0
+    out, _ = run.communicate(timeout=30)
+    result = json.loads(out)
+    assert (run.returncode, result["status"], result["message"]) == (130, "canceled", "canceled by root")
+    assert len(result["not_started"]) == 6 - begun
+
+
+def test_cancel_ends_what_runs_on_hosts(cli: Cli, command: Callable[..., list[str]], background: Background) -> None:
+    run = background(*command(do="exec sleep 27182.8"))
+    # One more is opsctl.
+    wait_for(lambda: len(processes_with("27182.8")) >= 7)
+    assert cli("runs", "cancel", "last").line.endswith("is canceled")
+    run.communicate(timeout=30)
+    wait_for(lambda: not processes_with("27182.8"), 10)
+
+
+def test_a_playbook_goes_in_batches_and_rests_between(
+    cli: Cli, playbook: Callable[..., list[str]], background: Background, tmp_path: Path
+) -> None:
+    run = background(*playbook("--batch", "1,rest", "--pause", "first"))
+    wait_for(lambda: status(cli) == "paused")
+    time.sleep(0.3)
+    assert (tmp_path / "log").read_text() == "w1\n"
+    assert cli("runs", "continue", "last").code == 0
+    out, _ = run.communicate(timeout=60)
+    assert json.loads(out)["status"] == "succeeded"
+    assert sorted((tmp_path / "log").read_text().split()) == ["w1", "w2", "w3", "w4", "w5"]
+    assert [len(e["data"]["hosts"]) for e in events(cli, "batch_start")] == [1, 4]
+    assert ledger(cli) == ["asked", "decided", "started", "paused", "continued", "finished"]
+
+
+def test_too_many_errors_stop_a_playbook_before_the_next_task(
+    cli: Cli, playbook: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    result = cli(*playbook("--batch", "3,rest", "--max-errors", "1", bad="w1,w2"))
+    assert (result.code, result.json["status"]) == (3, "failed")
+    assert result.json["message"] == "stopped after 2 errors, 2 hosts not started"
+    assert result.json["not_started"] == ["w4", "w5"]
+    assert not (tmp_path / "log").exists()
+
+
+def test_a_play_keeps_its_own_smaller_batches(cli: Cli, playbook: Callable[..., list[str]], tmp_path: Path) -> None:
+    play = PLAY.replace("  hosts: web\n", "  hosts: web\n  serial: [1, 60%]\n")
+    words = playbook("--batch", "2,rest")
+    (tmp_path / "play.yml").write_text(play)
+    assert cli(*words).code == 0
+    assert [len(e["data"]["hosts"]) for e in events(cli, "batch_start")] == [1, 3, 1]
+
+
+def test_output_of_a_playbook_that_matches_stops_at_the_next_batch(
+    cli: Cli, playbook: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    result = cli(*playbook("--batch", "2", "--stop-match", "I am w1"))
+    assert (result.code, result.json["status"]) == (3, "failed")
+    assert result.json["message"] == "stopped: output of w1 matches 'I am w1', 3 hosts not started"
+    assert sorted((tmp_path / "log").read_text().split()) == ["w1", "w2"]
+
+
+def test_a_playbook_is_held_before_its_next_task(
+    cli: Cli, playbook: Callable[..., list[str]], background: Background, tmp_path: Path
+) -> None:
+    words = playbook(wait="2")
+    last = "    - name: Three\n      ansible.builtin.command: touch {{ log }}.three\n"
+    (tmp_path / "play.yml").write_text(PLAY + last)
+    run = background(*words)
+    wait_for((tmp_path / "log").exists)
+    assert cli("runs", "pause", "last").code == 0
+    time.sleep(3)
+    assert not (tmp_path / "log.three").exists()
+    assert cli("runs", "continue", "last").code == 0
+    assert run.wait(60) == 0
+    assert (tmp_path / "log.three").exists()
+
+
+@pytest.mark.parametrize("kind", ["command", "playbook"])
+def test_killed_in_a_pause_it_is_lost_and_leaves_nothing(
+    cli: Cli, command: Any, playbook: Any, background: Background, kind: str
+) -> None:
+    words = (command if kind == "command" else playbook)("--batch", "1", "--pause", "first")
+    run = background(*words)
+    wait_for(lambda: status(cli) == "paused")
+    identity = cli.run_id()
+    run.kill()
+    run.communicate()
+    wait_for(lambda: not processes_with(f"OPSCTL_RUN_ID={identity}"), 15)
+    assert status(cli) == "lost"
+    assert cli("runs", "continue", identity).line == f"opsctl: Run {identity} does not run: it is lost"
+    assert cli("runs", "locks", "-o", "json").json == []
+    assert ledger(cli)[-1] == "lost"
+    assert cli("audit", "verify").code == 0
+
+
+@pytest.mark.parametrize("kind", ["command", "playbook"])
+def test_interrupted_in_a_pause_it_ends_at_once(
+    cli: Cli, command: Any, playbook: Any, background: Background, kind: str
+) -> None:
+    run = background(*(command if kind == "command" else playbook)("--batch", "1", "--pause", "first"))
+    wait_for(lambda: status(cli) == "paused")
+    run.send_signal(signal.SIGINT)
+    out, _ = run.communicate(timeout=20)
+    assert (run.returncode, json.loads(out)["status"]) == (130, "canceled")
+    assert len(json.loads(out)["not_started"]) in (4, 5)
+
+
+def test_garbage_in_the_control_file_harms_nobody(
+    cli: Cli, command: Callable[..., list[str]], background: Background
+) -> None:
+    run = background(*command("--batch", "1,rest", "--pause", "first"))
+    wait_for(lambda: status(cli) == "paused")
+    path = cli.home / "control" / cli.run_id()
+    path.parent.mkdir(exist_ok=True)
+    junk = [b"\xff\x00\n", b"{}\n", b'{"verb":"continue"}\n', b'{"verb":"format","by":{}}\n', b"[" * 5000, b"\n"]
+    path.write_bytes(b"".join(junk))
+    time.sleep(0.5)
+    assert status(cli) == "paused"
+    assert cli("runs", "continue", "last").code == 0
+    assert run.wait(30) == 0
+
+
+@pytest.mark.parametrize(("answer", "code", "ended"), [("\n", 0, "succeeded"), ("q\n", 130, "canceled")])
+def test_on_a_terminal_enter_goes_on_and_q_ends_it(
+    cli: Cli, command: Callable[..., list[str]], answer: str, code: int, ended: str
+) -> None:
+    pid, screen = pty.fork()
+    if pid == 0:
+        words = cli.command(*command("--batch", "1,rest", "--pause", "first"))
+        os.execve(words[0], words, cli.environ())  # noqa: S606
+    shown = b""
+
+    def read() -> bytes:
+        nonlocal shown
+        try:
+            shown += os.read(screen, 65536)
+        except OSError:
+            shown += b"(end)"
+        return shown
+
+    wait_for(lambda: b"Enter goes on, q ends it" in read())
+    os.write(screen, answer.encode())
+    wait_for(lambda: b"(end)" in read())
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == code
+    os.close(screen)
+    assert status(cli) == ended
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--batch", "1,x"], "--batch '1,x': 'x' is no number of hosts, no percentage from 1% to 100% and not 'rest'"),
+        (["--max-errors", "many"], "--max-errors 'many' is no number of hosts and no percentage up to 100%"),
+        (["--pause", "often"], "--pause 'often': give first, every or never"),
+        (["--stop-match", "("], "--stop-match '(' is no regular expression"),
+    ],
+)
+def test_a_rate_that_cannot_be_is_one_line(
+    cli: Cli, command: Callable[..., list[str]], options: list[str], line: str
+) -> None:
+    result = cli(*command(*options))
+    assert result.code == 2
+    assert result.err.splitlines()[-1].startswith(f"opsctl: {line}")
+    assert cli("runs", "list", "-o", "json").json == []
+
+
+def test_settings_say_how_runs_go_when_nothing_else_does(cli: Cli, command: Callable[..., list[str]]) -> None:
+    config = cli.home / "config.toml"
+    config.write_text(config.read_text() + '[rate]\nbatch = "2,rest"\nmax_errors = 0\n')
+    result = cli(*command("--max-errors", "6", do="exit 1"))
+    assert result.json["options"]["rate"] == {"batches": "2,rest", "max_errors": "6"}
+    config.write_text(config.read_text().replace('"2,rest"', '"2,some"'))
+    assert cli(*command()).line.startswith(
+        f"opsctl: {config} or OPSCTL_RATE: rate.batch: '2,some': 'some' is no number"
+    )
+
+
+@pytest.mark.parametrize("verb", ["pause", "continue", "cancel"])
+def test_a_run_that_has_ended_hears_nothing(cli: Cli, command: Callable[..., list[str]], verb: str) -> None:
+    cli(*command())
+    told = cli("runs", verb, "last")
+    assert (told.code, told.line.endswith("does not run: it is succeeded")) == (2, True)
