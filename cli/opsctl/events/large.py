@@ -8,7 +8,7 @@ from typing import Any
 PIECE = 64 * 1024
 """Characters of output in one record, about."""
 
-_STREAMS = ("stdout", "stderr")
+STREAMS = ("stdout", "stderr")
 _TAKEN = ("host_ok", "host_failed")
 
 
@@ -23,7 +23,7 @@ def divided(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if record["event"] not in _TAKEN or not host or not isinstance(result, dict):
         yield record
         return
-    streams = [name for name in _STREAMS if isinstance(result.get(name), str) and len(result[name]) > PIECE]
+    streams = [name for name in STREAMS if isinstance(result.get(name), str) and len(result[name]) > PIECE]
     if not streams:
         yield record
         return
@@ -32,7 +32,8 @@ def divided(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     }
     for name in streams:
         for piece in pieces(result[name], PIECE):
-            yield {**common, "event": "host_output", "stdout": piece, "data": {"res": {"stream": name}}}
+            said = {"event": "host_output", "stdout": piece, "data": {"res": {"stream": name}}}
+            yield common | said
     gone = {*streams, *(f"{name}_lines" for name in streams)}
     kept = {name: value for name, value in result.items() if name not in gone}
     kept["output"] = {name: len(result[name]) for name in streams}

@@ -43,6 +43,9 @@ _KINDS = {
     "debug": "text",
 }
 
+LOST = "this result was larger than the memory of this machine has room for; it was not recorded"
+"""Ansible-runner leaves an empty result in place of one that is larger than it may be."""
+
 _STATS = ("ok", "changed", "dark", "failures", "skipped", "rescued", "ignored", "processed")
 
 
@@ -88,6 +91,8 @@ def _payload(kind: str, data: dict[str, Any]) -> dict[str, Any]:
     payload = {name: data[name] for name in ("res", "diff", "duration", "ignore_errors", "handler") if data.get(name)}
     if "uuid" not in payload and kind.startswith(("host_", "item_")) and data.get("task_uuid"):
         payload["task_uuid"] = data["task_uuid"]
+    if data.get("res") == {} and kind in ("host_ok", "host_failed", "host_unreachable"):
+        payload["lost"] = LOST
     return payload
 
 

@@ -27,8 +27,10 @@ from opsctl.runs.workspace import write
 
 Why = Literal["", "canceled", "timeout", "broken", "errors", "matched", "unanswered"]
 
-_LARGEST_RESULT = 64 * 1024 * 1024
+_LARGEST_RESULT = 1024 * 1024 * 1024
 """Characters of one task's result; Ansible-runner drops whole results that are larger (its own default: 700,000)."""
+_SHARE = 4
+"""Bytes of memory, in all processes together, for a character of a result: measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,8 @@ class Execution:
 
     def _run(self, on_event: Callable[[dict[str, Any]], None]) -> int:
         import ansible_runner  # type: ignore[import-untyped]
-        import pexpect  # type: ignore[import-untyped]
+
+        from opsctl.runs.terminal import patient
 
         job = self.job
         if job.extra:
@@ -151,11 +154,8 @@ class Execution:
         runner = ansible_runner.Runner(
             config, event_handler=_never_kept(on_event), cancel_callback=lambda: False, remove_partials=True
         )
-        try:
+        with patient():
             runner.run()
-        except pexpect.TIMEOUT:
-            # The process had ended and its last output was still being taken when the runner lost patience.
-            return _UNKNOWN
         return KILLED if runner.rc is None else int(runner.rc)
 
     def _guarded(self, command: list[str]) -> list[str]:
@@ -166,9 +166,6 @@ class Execution:
         judged = [sys.executable, "-P", "-m", judging.__name__]
         return [*script, *([program] if self.job.limits is None else judged), *command[1:]]
 
-
-_UNKNOWN = 250
-"""Ansible's own exit status for an error nobody foresaw."""
 
 KILLED = -1
 """In place of an exit status: there is none, something killed Ansible's guard."""
@@ -200,12 +197,22 @@ def environment(job: Job) -> dict[str, str]:
         # Before its first deploy a scenario has no hosts, and need not hear of it.
         "ANSIBLE_LOCALHOST_WARNING": "False",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
-        "MAX_EVENT_RES": str(_LARGEST_RESULT),
+        "MAX_EVENT_RES": str(_largest()),
         "ANSIBLE_CALLBACK_PLUGINS": ":".join(filter(None, (given.get("ANSIBLE_CALLBACK_PLUGINS"), _INSIDE))),
         RUN_VARIABLE: job.id,
         **job.environment,
         **({} if job.limits is None else {judging.VARIABLE: str(job.space / _LIMITS)}),
     }
+
+
+def _largest() -> int:
+    """What the memory that is free now has room for."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return _LARGEST_RESULT // 16
+    return max(_LARGEST_RESULT // 64, min(_LARGEST_RESULT, free // _SHARE))
 
 
 def _never_kept(on_event: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], bool]:

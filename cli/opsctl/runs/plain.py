@@ -92,7 +92,8 @@ def line(record: dict[str, Any]) -> list[str]:  # noqa: PLR0911 - a table of cas
     if event == "task_start":
         return [f"TASK {task}"]
     if event == "host_ok":
-        return [f"  {'changed' if result.get('changed') else 'ok'}: {host}"]
+        lost = record.get("data", {}).get("lost")
+        return [f"  {'changed' if result.get('changed') else 'ok'}: {host}{f': {lost}' if lost else ''}"]
     if event == "host_failed":
         ignored = " (ignored)" if record.get("data", {}).get("ignore_errors") else ""
         return [f"  FAILED{ignored}: {host}: {task}: {message(result)}"]

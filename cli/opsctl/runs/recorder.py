@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from opsctl.errors import OpsctlError
 from opsctl.events.journal import Journal
-from opsctl.events.large import divided
+from opsctl.events.large import STREAMS, divided
 from opsctl.events.redact import Redactor
 from opsctl.events.seam import Seam
 from opsctl.events.translate import translate
@@ -24,7 +24,7 @@ LOAD = 64 * 1024 * 1024
 """Characters of heavy events that may wait; one event may always, however large it is."""
 
 _DURABLE = frozenset({"task_start", "play_start", "host_failed", "host_unreachable", "stats"})
-_ENDS = frozenset({"host_ok", "host_failed", "host_unreachable"})
+_ENDS = frozenset({"host_ok", "host_failed", "host_unreachable", "host_retry"})
 _SYNC = 0.05
 """Seconds that a record which must be durable may wait while others come without a pause."""
 _POLL = 0.001
@@ -117,14 +117,9 @@ class Recorder:
         record = translate(event)
         if record is None:
             return
+        for part in divided(record):
+            self._part(part)
         kind = record["event"]
-        if kind == "host_output":
-            self._output(record)
-        else:
-            if kind in _ENDS and self._seams:
-                for stream in ("stdout", "stderr"):
-                    self._rest((record.get("host", ""), stream))
-            self._take(record)
         self._due = self._due or kind in _DURABLE
         idle = self._queue.empty()
         if self._due and (idle or time.monotonic() - self._synced > _SYNC):
@@ -132,6 +127,16 @@ class Recorder:
             self._due, self._synced = False, time.monotonic()
         elif idle:
             self._journal.flush()
+
+    def _part(self, record: dict[str, Any]) -> None:
+        kind = record["event"]
+        if kind == "host_output":
+            self._output(record)
+            return
+        if kind in _ENDS and self._seams:
+            for stream in STREAMS:
+                self._rest((record.get("host", ""), stream))
+        self._take(record)
 
     def _output(self, record: dict[str, Any]) -> None:
         """A piece of a stream: what is torn between two pieces is put together before it is looked at."""
@@ -150,14 +155,7 @@ class Recorder:
 
     def _take(self, record: dict[str, Any]) -> None:
         cleaned, text = self._redactor.line(record)
-        if len(text) > HEAVY:
-            for part in divided(cleaned):
-                self._append(part)
-        else:
-            self._append(cleaned, text)
-
-    def _append(self, record: dict[str, Any], text: str | None = None) -> None:
-        numbered = self._journal.append(record, text)
+        numbered = self._journal.append(cleaned, text)
         self.progress.apply(numbered)
         self._view.show(numbered, self.progress)
 
@@ -167,5 +165,5 @@ def _weight(event: dict[str, Any]) -> int:
     result = (event.get("event_data") or {}).get("res")
     size = len(event.get("stdout") or "")
     if isinstance(result, dict):
-        size += sum(len(text) for name in ("stdout", "stderr") if isinstance(text := result.get(name), str))
+        size += sum(len(text) for name in STREAMS if isinstance(text := result.get(name), str))
     return size if size > HEAVY else 0

@@ -28,8 +28,10 @@ EXACT = tuple(field for field in FIELDS if field != "task")
 _PIECE = re.compile(
     r'(?P<minus>-?)(?:(?P<field>[A-Za-z_]+):(?!//))?(?:"(?P<phrase>[^"]*)"|(?P<word>[^\s"]*))(?P<star>\*?)'
 )
-_WIDE = re.compile(r"([\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff])")
+_SCRIPTS = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_WIDE = re.compile(f"([{_SCRIPTS}])")
 """Scripts written without spaces: each character counts as a word."""
+_LETTER = rf"[^\W_{_SCRIPTS}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,8 @@ def pattern(terms: Iterable[Term]) -> re.Pattern[str] | None:
             # Between two words is anything that belongs to none; or nothing, where no space is written.
             gaps = ["" if not n else r"[\W_]*" if wide[n - 1] or wide[n] else r"[\W_]+" for n in range(len(words))]
             body = "".join(gap + re.escape(word) for gap, word in zip(gaps, words, strict=True))
-            ahead = "" if wide[0] else r"(?<![^\W_])"
-            behind = r"[^\W_]*" if term.begins else "" if wide[-1] else r"(?![^\W_])"
+            ahead = "" if wide[0] else f"(?<!{_LETTER})"
+            behind = f"{_LETTER}*" if term.begins else "" if wide[-1] else f"(?!{_LETTER})"
             sides.append(ahead + body + behind)
     return re.compile("|".join(sides), re.IGNORECASE) if sides else None
 

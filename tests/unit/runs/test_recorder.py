@@ -140,7 +140,7 @@ def test_a_very_large_result_is_recorded_in_pieces_and_whole(tmp_path: Path) -> 
         "rc": 0,
         "changed": True,
         "stderr": "little",
-        "output": {"stdout": len(text.replace("hunter2222", "******"))},
+        "output": {"stdout": len(text)},
     }
 
 
