@@ -34,6 +34,21 @@ grants:
   - {name: nobody, who: everybody, what: {scenario: lone}, effect: approve}
 """
 
+WRITE = """
+---
+# Writes a file on this machine.
+- name: Write a file
+  hosts: localhost
+  connection: local
+  gather_facts: false
+  tasks:
+    - name: Write
+      ansible.builtin.copy:
+        content: "{{ stack_name }}\\n"
+        dest: TARGET
+        mode: "0600"
+"""
+
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="other users vote here: needs root")
 
 
@@ -242,6 +257,52 @@ def test_break_glass_runs_at_once_and_leaves_a_review(office: Cli, server: Hook)
     assert by(office, "daemon", "approvals", "review", run).code == 2
     assert by(office, "daemon", "approvals", "review", run, "-m", "was right").code == 0
     assert office("approvals", "list", "-o", "json").json == []
+
+
+def test_an_edit_is_a_new_plan(office: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = approved(office, monkeypatch)
+    assert (office("approvals", "edit", old).code, by(office, "bin", "approvals", "edit", old).code) == (2, 6)
+    assert office("approvals", "edit", old, "-e", "stack_name=two").code == 7
+    first, second = gate(office).listed()
+    assert (first.plan["parameters"], first.approval.status) == ({"stack_name": "two"}, "open")
+    assert (second.run_id, second.approval.status) == (old, "withdrawn")
+    assert office("approvals", "start", old).code == 2
+
+
+def test_a_plan_says_what_would_run_and_runs_nothing(office: Cli) -> None:
+    done = office("plan", "scenario", "hello", "-e", "stack_name=one", "-o", "json")
+    assert done.code == 0
+    assert set(done.json) == {
+        *("kind", "content", "action", "cloud", "targets", "parameters", "options", "reason", "digest", "plan_hash"),
+        *("risk", "findings", "decision", "check"),
+    }
+    assert done.json["decision"] == {
+        "verdict": "approve",
+        "rule": "two",
+        "text": "root may run this after an approval",
+        "asks": [{"rule": "two", "approvers": ["daemon", "bin"], "needed": 2}],
+    }
+    assert office("runs", "list", "-o", "json").json == []
+    asked(office)
+    assert gate(office).listed()[0].plan["plan_hash"] == done.json["plan_hash"]
+
+
+def test_what_the_check_said_is_approved_too(office: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    (office.home / "policy.yml").write_text(POLICY.replace("needed: 2", "needed: 2, checks: free"))
+    target = office.home.parent / "written"
+    office.scenario("hello", deploy=WRITE.replace("TARGET", str(target)))
+    done = office("plan", "scenario", "hello", "--check", "-e", "stack_name=one", "-o", "json")
+    assert (done.code, done.json["check"]["status"], target.exists()) == (0, "succeeded", False)
+    (change,) = done.json["check"]["changes"]
+    assert (change["host"], change["task"], "+one" in change["diff"]) == ("localhost", "Write", True)
+    run = approved(office, monkeypatch)
+    assert office("approvals", "show", run, "-o", "json").json["check"] == done.json["check"]
+    target.write_text("somebody else was here\n")
+    other = office("approvals", "start", run)
+    assert (other.code, target.read_text()) == (6, "somebody else was here\n")
+    assert "--check --diff says something else now (1 changes then, 1 now, first: localhost: Write)" in other.err
+    target.unlink()
+    assert (office("approvals", "start", run).code, target.read_text()) == (0, "one\n")
 
 
 def test_an_owner_alone_is_told_that_nobody_can_approve(office: Cli) -> None:

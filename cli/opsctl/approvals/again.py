@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from opsctl.errors import UsageError
+from opsctl.approvals.people import present
+from opsctl.errors import Denied, UsageError
 from opsctl.orders.build import Order, build
 from opsctl.orders.spec import Spec
 from opsctl.runs.request import Requester
@@ -22,11 +23,7 @@ def again(desk: Desk, run: Run, secrets: Mapping[str, Any]) -> Order:
     Raises:
         UsageError: it does not wait, a secret is missing, or something else than a secret is given.
     """
-    if run.status != "waiting":
-        raise UsageError(f"Run {run.id} does not wait for a start: it is {run.status}")
-    if run.spec is None:
-        raise UsageError(f"Run {run.id} cannot be built again; ask for it anew with `opsctl run`")
-    spec = Spec.of(run.spec)
+    spec = _spec(run)
     if others := sorted(set(secrets) - set(spec.masked)):
         raise UsageError(f"{', '.join(others)}: not a secret of this run; to change it, ask anew with `opsctl run`")
     if missing := [name for name in spec.masked if name not in secrets]:
@@ -47,3 +44,32 @@ def again(desk: Desk, run: Run, secrets: Mapping[str, Any]) -> Order:
         spec=run.spec,
     )
     return replace(order, request=request)
+
+
+def edited(desk: Desk, run: Run, changes: Mapping[str, Any]) -> Order:
+    """A new order in place of one that waits. `changes`: parts of its spec; parameters are added to those it has.
+
+    Raises:
+        UsageError: it does not wait, or there is nothing to change.
+        Denied: somebody else asked for it.
+    """
+    spec, case = _spec(run), desk.gate.get(run.id)
+    person = present()
+    if not person.same(case.approval.requester):
+        raise Denied(f"{case.approval.requester.text} asked for run {run.id}; order your own with `opsctl run`")
+    given = {name: value for name, value in changes.items() if value}
+    if not given:
+        raise UsageError("Nothing to change: give -e, --hosts, --reason or -- CMD")
+    if "words" in given and spec.kind not in ("command", "script"):
+        raise UsageError(f"A {spec.kind} has no words to change; give -e")
+    if "parameters" in given:
+        given["parameters"] = {**spec.parameters, **given["parameters"]}
+    return build(replace(spec, **given), desk.home, desk.settings, parent=run.id)
+
+
+def _spec(run: Run) -> Spec:
+    if run.status != "waiting":
+        raise UsageError(f"Run {run.id} does not wait for a start: it is {run.status}")
+    if run.spec is None:
+        raise UsageError(f"Run {run.id} cannot be built again; ask for it anew with `opsctl run`")
+    return Spec.of(run.spec)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opsctl.commands.common import Output, RunId, desk, group
-from opsctl.commands.options import variables
+from opsctl.commands.options import Variables, variables
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -70,6 +70,24 @@ def approve(run: RunId, comment: _Comment = "", output: Output = None) -> None:
 def deny(run: RunId, comment: _Comment = "", output: Output = None) -> None:
     """Say no: one no is enough, also after others said yes, until the run starts."""
     _vote(run, "deny", comment, output)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def edit(  # noqa: PLR0917 - Typer passes options by name
+    run: RunId,
+    words: Annotated[list[str] | None, typer.Argument(metavar="[-- CMD...]", help="Another command.")] = None,
+    extra: Variables = None,
+    hosts: Annotated[str, typer.Option("--hosts", "-H", metavar="PATTERN", help="Other hosts.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Another reason.")] = "",
+    output: Output = None,
+) -> None:
+    """Change what you asked for: a new run with a new approval; the old one, and who agreed to it, is void."""
+    from opsctl.approvals.again import edited
+    from opsctl.commands.run import show as perform
+
+    state = desk(output=output)
+    changes = {"words": tuple(words or ()), "parameters": variables(extra), "pattern": hosts, "reason": reason}
+    perform(state, edited(state, state.store.get(run), changes))
 
 
 @app.command()

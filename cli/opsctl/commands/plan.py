@@ -26,7 +26,7 @@ def perform(spec: Spec, output: Format | None) -> None:
     from dataclasses import replace
 
     from opsctl.approvals.plan import checking, planned, said
-    from opsctl.errors import UsageError
+    from opsctl.errors import UsageError, Waiting
     from opsctl.orders.build import build
     from opsctl.output import emit
 
@@ -38,7 +38,11 @@ def perform(spec: Spec, output: Format | None) -> None:
     if result["decision"]["verdict"] == "deny":
         code = 6
     elif spec.check:
-        ended = check(state, checking(spec))
+        try:
+            ended = check(state, checking(spec))
+        except Waiting:
+            emit(result, state.settings.output, _drawn)
+            raise
         result["check"], code = said(state.home, ended.run.id, ended.run.status), ended.exit_code
     emit(result, state.settings.output, _drawn)
     raise typer.Exit(code)

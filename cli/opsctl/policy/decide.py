@@ -99,16 +99,21 @@ def _host(case: Case, owner: int, about: Sequence[tuple[Grant, Answer]], host: s
     if denying := _first(answers, "deny", True) or _first(answers, "deny", None):
         return Decision("deny", denying.name, f"{name} may not run this{place}")
     if asking := _all(answers, "approve", True):
-        return Decision("approve", asking[0].name, f"{name} may run this{place} after an approval", asking)
+        return _asked(case, asking, f"{name} may run this{place} after an approval")
     allowing = _first(answers, "allow", True)
     if not allowing and case.who.uid != owner:
         return Decision("deny", "default", f"{name} has no grant for this{place}; ask the owner (uid {owner})")
     if asking := _all(answers, "approve", None):
-        text = f"{name} may run this{place} after an approval: it may be meant"
-        return Decision("approve", asking[0].name, text, asking)
+        return _asked(case, asking, f"{name} may run this{place} after an approval: it may be meant")
     if case.who.uid == owner:
         return Decision("allow", "owner", f"{name} owns this installation")
     return Decision("allow", allowing.name if allowing else "owner", f"{name} may run this{place}")
+
+
+def _asked(case: Case, asking: tuple[Grant, ...], text: str) -> Decision:
+    if case.request.check and all(grant.checks == "free" for grant in asking):
+        return Decision("allow", asking[0].name, f"{case.who.name} may check this without an approval")
+    return Decision("approve", asking[0].name, text, asking)
 
 
 def _first(answers: list[tuple[Grant, Answer]], effect: Verdict, wanted: Answer) -> Grant | None:

@@ -30,6 +30,8 @@ class Grant(Part):
     """Effect approve: how long it may take from the question to the start, as `24h`; unset = as settings say."""
     break_glass: Many = ()
     """Effect approve: who may go without in an emergency, to be looked at afterwards; the owner always may."""
+    checks: Literal["free"] | None = None
+    """Effect approve: `free` = a run in check mode needs no approval; unset = it does."""
 
     @field_validator("expires")
     @classmethod

@@ -35,7 +35,7 @@ def _grant(policy: Policy, grant: Grant) -> list[tuple[Place, str]]:
     for key in ("who", "approvers", "break_glass"):
         found += [([key], text) for text in _nobody(policy, getattr(grant, key))]
     if grant.effect != "approve":
-        for key in ("approvers", "needed", "expires", "break_glass"):
+        for key in ("approvers", "needed", "expires", "break_glass", "checks"):
             if getattr(grant, key):
                 found.append(([key], "is for grants whose effect is approve"))
     # Users are counted here; how many a group of the operating system has is known only when they vote.

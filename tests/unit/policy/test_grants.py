@@ -270,6 +270,18 @@ def test_every_grant_that_asks_on_any_host_is_named() -> None:
     assert ask(policy(grant(), grant("approve", "asks"), grant("deny", "never")), hosts=HOSTS).asking == ()
 
 
+def test_a_check_goes_without_an_approval_only_where_every_grant_says_so() -> None:
+    free, strict = grant("approve", "free", checks="free"), grant("approve", "strict")
+    assert ask(policy(free)).verdict == "approve"
+    assert ask(policy(free), request(check=True)).plain() == {
+        "verdict": "allow",
+        "rule": "free",
+        "text": "bob may check this without an approval",
+    }
+    assert ask(policy(free, strict), request(check=True)).verdict == "approve"
+    assert ask(policy(free, grant("deny", "never")), request(check=True)).verdict == "deny"
+
+
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
@@ -277,6 +289,8 @@ def test_every_grant_that_asks_on_any_host_is_named() -> None:
         ({"needed": "0"}, "grants.0.needed: input should be greater than or equal to 1"),
         ({"expires": "soon"}, 'grants.0.expires: want a length of time as "30m", "24h" or "7d", not "soon"'),
         ({"approvers": "['group:x']"}, "grants.0.approvers: unknown group x"),
+        ({"checks": "always"}, "grants.0.checks: input should be 'free'"),
+        ({"effect": "deny", "checks": "free"}, "grants.0.checks: is for grants whose effect is approve"),
         ({"effect": "allow", "approvers": "[alice]"}, "grants.0.approvers: is for grants whose effect is approve"),
     ],
 )
