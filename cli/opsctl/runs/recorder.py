@@ -142,20 +142,24 @@ class Recorder:
         """A piece of a stream: what is torn between two pieces is put together before it is looked at."""
         key = (record.get("host", ""), record.get("data", {}).get("res", {}).get("stream", "stdout"))
         seam = self._seams[key][0] if key in self._seams else Seam(self._redactor)
-        self._seams[key] = (seam, record)
-        text = seam.take(record.get("stdout", ""))
-        if text:
-            self._take({**record, "stdout": text})
+        self._seams[key] = (seam, {**record, "stdout": ""})
+        self._tell(record, seam.take(record.get("stdout", "")))
 
     def _rest(self, key: tuple[str, str]) -> None:
         seam, last = self._seams.pop(key, (None, {}))
-        text = seam.rest() if seam else ""
+        self._tell(last, seam.rest() if seam else "")
+
+    def _tell(self, record: dict[str, Any], text: str) -> None:
+        """Append a piece that is free of secrets already."""
         if text:
-            self._take({**last, "stdout": text})
+            cleaned, _ = self._redactor.line({name: value for name, value in record.items() if name != "stdout"})
+            self._append(cleaned | {"stdout": text})
 
     def _take(self, record: dict[str, Any]) -> None:
-        cleaned, text = self._redactor.line(record)
-        numbered = self._journal.append(cleaned, text)
+        self._append(*self._redactor.line(record))
+
+    def _append(self, record: dict[str, Any], text: str | None = None) -> None:
+        numbered = self._journal.append(record, text)
         self.progress.apply(numbered)
         self._view.show(numbered, self.progress)
 
