@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +14,9 @@ from opsctl.events.redact import Redactor
 from opsctl.events.ship.answer import Item, Trouble, items, said
 from opsctl.events.ship.options import Elasticsearch as Options
 from opsctl.events.ship.secret import Credentials
+
+# What it has to say is in the errors it raises; without this it would be on stderr, too.
+logging.getLogger("elastic_transport").addHandler(logging.NullHandler())
 
 _BULK = {"filter_path": "errors,items.*.status,items.*.error", "require_data_stream": "true"}
 
