@@ -15,9 +15,6 @@ from opsctl.judged import VARIABLE
 from opsctl.judged.executor import install
 from opsctl.policy.limit import Limits
 
-_STATUS = 250
-"""Ansible's own exit status for an error nobody foresaw."""
-
 
 def main() -> int:
     """Run it; Ansible's exit status."""
@@ -25,7 +22,7 @@ def main() -> int:
         limits = Limits.of(json.loads(Path(os.environ[VARIABLE]).read_text(encoding="utf-8")))
     except (KeyError, OSError, ValueError, TypeError, AttributeError) as error:
         print(f"ERROR! The limits of policy cannot be read: {type(error).__name__}: {error}", file=sys.stderr)
-        return _STATUS
+        return 1
     sys.argv[0] = "ansible-playbook"
     from ansible.cli.playbook import main as ansible_playbook
 

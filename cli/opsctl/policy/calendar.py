@@ -92,6 +92,29 @@ class State:
         what = "nothing is changed" if self.kind == "freeze" else "the window for changes is closed"
         return f"{what} {until}{f' ({self.entry.reason})' if self.entry.reason else ''}"
 
+    @property
+    def soon(self) -> float:
+        """When it changes, to sort by."""
+        return self.changes.timestamp() if self.changes else float("inf")
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON; `until` on the clock of the entry."""
+        words = ("holds", "does not hold") if self.kind == "freeze" else ("open", "closed")
+        return {
+            "kind": self.kind,
+            "name": self.entry.name,
+            "state": words[0] if self.holds else words[1],
+            "forbids": self.forbids,
+            "until": shown(self.changes, self.entry) if self.changes else None,
+            "changes": self.changes.strftime("%Y-%m-%dT%H:%M:%SZ") if self.changes else None,
+            "where": self.entry.where.model_dump(mode="json", exclude_defaults=True),
+            "except": [
+                part if isinstance(part, str) else part.model_dump(mode="json", exclude_defaults=True)
+                for part in self.entry.exempt
+            ],
+            "reason": self.entry.reason,
+        }
+
 
 def states(calendar: Calendar, at: datetime) -> list[State]:
     """How all entries stand."""

@@ -145,4 +145,4 @@ def _held(times: list[State], case: Case, host: str | None) -> State | None:
     if any(answer is True and not state.forbids for state, answer in about):
         return None
     closed = [state for state, _answer in about if state.forbids]
-    return min(closed, key=lambda state: state.changes.timestamp() if state.changes else float("inf"), default=None)
+    return min(closed, key=lambda state: state.soon, default=None)

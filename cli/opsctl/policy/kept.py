@@ -1,20 +1,24 @@
-"""Groups, roles, grants, freezes and windows that are kept in the database."""
+"""Groups, roles, grants, freezes and windows that are kept in the database: read, added, taken away; all recorded."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
 from opsctl.clock import now
-from opsctl.db.engine import Database, opened
+from opsctl.db.engine import opened
 from opsctl.db.schema import policy
-from opsctl.policy.read import gathered
-
-Named = tuple[str, str, Any]
-"""Kind, name, body."""
+from opsctl.errors import ConfigError, Denied, UsageError, suggest
+from opsctl.ledger.book import Ledger, Writing
+from opsctl.ledger.record import Entry
+from opsctl.policy.load import load, text
+from opsctl.policy.read import KINDS, NAME, Named, entries, gathered, parsed
+from opsctl.runs.request import me
 
 
 def data(home: Path) -> dict[str, Any]:
@@ -23,35 +27,148 @@ def data(home: Path) -> dict[str, Any]:
     Raises:
         StoreError: it cannot be read.
     """
-    if not (home / "opsctl.db").exists():
-        return {}
-    return gathered([(row["kind"], row["name"], row["body"]) for row in rows(opened(home))])
+    return gathered([(row["kind"], row["name"], row["body"]) for row in listed(home)])
 
 
-def rows(database: Database) -> list[dict[str, Any]]:
+def listed(home: Path) -> list[dict[str, Any]]:
     """All of them in their order: kind, name, body, author, time."""
-    query = select(policy.c.kind, policy.c.name, policy.c.body, policy.c.author, policy.c.time)
-    with database.read() as connection:
-        found = connection.execute(query.order_by(policy.c.position)).all()
-    return [{**row._mapping, "body": json.loads(row.body), "author": json.loads(row.author)} for row in found]
+    if not (home / "opsctl.db").exists():
+        return []
+    with opened(home).read() as connection:
+        return _rows(connection)
 
 
-def add(connection: Connection, named: Named, author: dict[str, Any]) -> None:
-    """Keep one more; there must be none of this kind and name."""
+def add(home: Path, ledger: Ledger, given: str, source: str, *, replace: bool) -> list[dict[str, str]]:
+    """Keep what this text, in the shape of the file, has; all of it or nothing. Rows: kind, name, change.
+
+    Raises:
+        Denied: another than the home's owner asks.
+        ConfigError: it cannot be used, or not with what is there.
+        UsageError: something of that name is there and is another.
+    """
+    _owned(home)
+    new = _entries(given, source)
+    with ledger.writing() as writing:
+        before = {(row["kind"], row["name"]): row["body"] for row in _rows(writing.connection)}
+        changes = []
+        for kind, name, body in new:
+            old = before.get((kind, name))
+            change = "added" if old is None else "unchanged" if old == body else "replaced"
+            if change == "replaced" and not replace:
+                raise UsageError(f"The database has another {kind} {name}; --replace takes its place")
+            changes.append({"kind": kind, "name": name, "change": change})
+            if change != "unchanged":
+                _put(writing, (kind, name, body), change)
+        load(home, _shape(writing.connection))
+    return changes
+
+
+def remove(home: Path, ledger: Ledger, kind: str, name: str) -> None:
+    """Take one away.
+
+    Raises:
+        Denied: another than the home's owner asks.
+        UsageError: there is none.
+        ConfigError: something else needs it.
+    """
+    _owned(home)
+    if kind not in KINDS:
+        raise UsageError(f"Unknown kind {kind}{suggest(kind, KINDS)}; want {', '.join(KINDS)}")
+    sound = _sound(home)
+    with ledger.writing() as writing:
+        names = [row["name"] for row in _rows(writing.connection) if row["kind"] == kind]
+        if name not in names:
+            raise UsageError(f"The database has no {kind} {name}{suggest(name, names)}; {NAME} is yours to edit")
+        body = next(row["body"] for row in _rows(writing.connection) if (row["kind"], row["name"]) == (kind, name))
+        writing.connection.execute(delete(policy).where(policy.c.kind == kind, policy.c.name == name))
+        writing.append(_record("removed", (kind, name, body)))
+        # Where all is broken already, taking something away may be what mends it.
+        if sound:
+            load(home, _shape(writing.connection))
+
+
+def _entries(given: str, source: str) -> list[Named]:
+    _tree, found = parsed(given, source)
+    sections = {keys[0] for keys in KINDS.values()}
+    if unknown := sorted(str(key) for key in found if key not in sections):
+        raise ConfigError(f"{source}: unknown key {unknown[0]}{suggest(unknown[0], sections)}")
+    try:
+        new = entries(found)
+    except (AttributeError, TypeError, KeyError):
+        raise ConfigError(f"{source}: want the shape of {NAME}, with a name for each entry") from None
+    zone = (found.get("calendar") or {}).get("zone")
+    new = [
+        (kind, name, {"zone": zone, **body} if zone and kind in ("freeze", "window") else body)
+        for kind, name, body in new
+    ]
+    if not new:
+        raise ConfigError(f"{source}: has no group, role, grant, freeze or window")
+    seen: set[tuple[str, str]] = set()
+    for kind, name, _body in new:
+        if (kind, name) in seen:
+            raise ConfigError(f"{source}: two {kind}s are called {name}")
+        seen.add((kind, name))
+    return new
+
+
+def _put(writing: Writing, named: Named, change: str) -> None:
     kind, name, body = named
-    position = connection.execute(select(func.coalesce(func.max(policy.c.position), 0))).scalar_one()
+    connection = writing.connection
+    same = (policy.c.kind == kind, policy.c.name == name)
+    position = connection.execute(select(policy.c.position).where(*same)).scalar()
+    if position is None:
+        position = connection.execute(select(func.coalesce(func.max(policy.c.position), 0))).scalar_one() + 1
+    connection.execute(delete(policy).where(*same))
     connection.execute(
         insert(policy).values(
             kind=kind,
             name=name,
-            body=json.dumps(body, ensure_ascii=False),
-            position=position + 1,
-            author=json.dumps(author, ensure_ascii=False),
+            body=json.dumps(body),
+            position=position,
+            author=json.dumps(me().plain()),
             time=now(),
         )
     )
+    writing.append(_record(change, named))
 
 
-def remove(connection: Connection, kind: str, name: str) -> bool:
-    """Take one away; whether there was one."""
-    return connection.execute(delete(policy).where(policy.c.kind == kind, policy.c.name == name)).rowcount > 0
+def _record(change: str, named: Named) -> Entry:
+    kind, name, body = named
+    content = {"change": change, "kind": kind, "name": name, "body": body}
+    return Entry("policy", "", me().plain(), os.uname().nodename, content)
+
+
+def _rows(connection: Connection) -> list[dict[str, Any]]:
+    columns = (policy.c.kind, policy.c.name, policy.c.body, policy.c.author, policy.c.time)
+    found = connection.execute(select(*columns).order_by(policy.c.position)).all()
+    return [{**row._mapping, "body": json.loads(row.body), "author": json.loads(row.author)} for row in found]
+
+
+def _shape(connection: Connection) -> dict[str, Any]:
+    rows: Sequence[dict[str, Any]] = _rows(connection)
+    return gathered([(row["kind"], row["name"], row["body"]) for row in rows])
+
+
+def _sound(home: Path) -> bool:
+    try:
+        load(home)
+    except ConfigError:
+        return False
+    return True
+
+
+def _owned(home: Path) -> None:
+    if os.getuid() != home.stat().st_uid:
+        raise Denied(f"Only the owner of {home} (uid {home.stat().st_uid}) changes who may do what")
+
+
+def everything(home: Path) -> list[dict[str, Any]]:
+    """What the file and the database have: kind, name, source, body; author and time where they are known.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    load(home)
+    _tree, found = parsed(text(home), str(home / NAME))
+    rows = [{"kind": kind, "name": name, "source": NAME, "body": body} for kind, name, body in entries(found)]
+    return rows + [{**row, "source": "database"} for row in listed(home)]

@@ -30,6 +30,10 @@ _MOST = 4 * 1024 * 1024
 """Characters; the parser of YAML takes a second for each of them."""
 
 
+Named = tuple[str, str, Any]
+"""Kind, name and body of an entry."""
+
+
 def read(text: str, path: str = NAME, kept: Mapping[str, Any] | None = None) -> Policy:
     """A policy from its text, with what is kept elsewhere beside it, in the same shape.
 
@@ -68,9 +72,9 @@ def parsed(text: str, path: str) -> tuple[yaml.Node | None, dict[str, Any]]:
     return tree, data
 
 
-def entries(data: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+def entries(data: Mapping[str, Any]) -> list[Named]:
     """Kind, name and body of all that has a name. Only for data that was read before."""
-    found: list[tuple[str, str, Any]] = []
+    found: list[Named] = []
     for kind, keys in KINDS.items():
         part: Any = data
         for key in keys:
@@ -80,7 +84,7 @@ def entries(data: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
     return found
 
 
-def gathered(found: list[tuple[str, str, Any]]) -> dict[str, Any]:
+def gathered(found: list[Named]) -> dict[str, Any]:
     """The opposite of `entries`: the shape of the file."""
     data: dict[str, Any] = {}
     for kind, name, body in found:

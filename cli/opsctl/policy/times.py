@@ -155,7 +155,8 @@ def change(when: When, at: datetime) -> tuple[bool, datetime | None]:
         if at < begin:
             return False, begin
         if at < end:
-            return True, end if end < min(limit, _LAST) else None
+            seen = end < limit or not when.recurs or end == when.period[1]
+            return True, end if seen and end < _LAST else None
     return False, None
 
 

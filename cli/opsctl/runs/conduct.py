@@ -21,6 +21,7 @@ from opsctl.ledger.book import Ledger
 from opsctl.ledger.record import Entry
 from opsctl.pace.brake import Brake
 from opsctl.pace.talk import Paced
+from opsctl.policy.ceiling import ceilings
 from opsctl.policy.decide import Decision, decide
 from opsctl.policy.load import load
 from opsctl.runs import hold
@@ -144,8 +145,8 @@ class Desk:
             Denied, Waiting: policy.
             OpsctlError: it could not be started; the run is recorded as `error`.
         """
-        self._ask(request, emergency, covered)
-        return self._carry(request, work, view, started)
+        approved = self._ask(request, emergency, covered)
+        return self._carry(request, work, view, started, approved=approved)
 
     def resume(
         self,
@@ -168,16 +169,19 @@ class Desk:
         mine = decide(replace(request, requester=me()), owner)
         if mine.verdict == "deny":
             raise Denied(f"Run {request.id}: denied by rule {mine.rule}: {mine.text}")
-        self.gate.claim(request, decide(request, owner), check)
-        return self._carry(request, work, view, started)
+        self.gate.claim(request, decide(request, owner), check, work.locks)
+        return self._carry(request, work, view, started, approved=True)
 
-    def _carry(self, request: RunRequest, work: Work, view: View, started: Callable[[RunRequest], None]) -> Ended:
+    def _carry(
+        self, request: RunRequest, work: Work, view: View, started: Callable[[RunRequest], None], *, approved: bool
+    ) -> Ended:
         try:
             with _interruptible():
                 hold.lock(self, request, work.locks, self._reap)
                 started(request)
+                limits = ceilings(request, self.home.stat().st_uid, approved=approved)
                 with workspace(request.id) as space:
-                    return self._execute(request, work, view, space, work.access())
+                    return self._execute(request, work, view, space, limits=limits)
         except KeyboardInterrupt:
             self._finish(request, "canceled", "canceled before it began", Progress())
             raise Canceled(f"Run {request.id} was canceled before it began") from None
@@ -185,9 +189,11 @@ class Desk:
             self._finish(request, "error", str(error), Progress())
             raise
 
-    def _ask(self, request: RunRequest, emergency: str, covered: str) -> None:
+    def _ask(self, request: RunRequest, emergency: str, covered: str) -> bool:
+        """Whether an approval is needed and there: given to what this checks, or the glass was broken."""
         decision = decide(request, self.home.stat().st_uid)
-        if covered and decision.verdict == "approve" and self.gate.covers(covered, request):
+        asked = decision.verdict == "approve"
+        if covered and asked and self.gate.covers(covered, request):
             decision = Decision("allow", decision.rule, f"check of run {covered}, which is approved")
         urgent = bool(emergency) and decision.verdict == "approve"
         try:
@@ -205,6 +211,7 @@ class Desk:
                     f"Run {request.id} waits for an approval: {decision.text}; `opsctl approvals show {request.id}` "
                     "says whose, `opsctl approvals start` starts it then"
                 )
+        return asked
 
     def _enter(self, request: RunRequest, decision: Decision, emergency: str) -> None:
         """What was asked and decided, with what follows from it, in one transaction."""
@@ -219,7 +226,10 @@ class Desk:
             elif decision.verdict == "approve":
                 self.gate.open(writing, request, decision, check)
 
-    def _execute(self, request: RunRequest, work: Work, view: View, space: Path, access: Access) -> Ended:
+    def _execute(
+        self, request: RunRequest, work: Work, view: View, space: Path, *, limits: Mapping[str, Any] | None
+    ) -> Ended:
+        access = work.access()
         environment = {**access.environment, **work.environment}
         hidden = secrets({**os.environ, **environment}) | _values(request) | work.hidden
         inventories = access.inventories(space)
@@ -239,6 +249,7 @@ class Desk:
             forks=request.forks,
             timeout=request.timeout,
             grace=self.settings.grace,
+            limits=limits,
         )
         journal = Journal(self.journal(request.id))
         try:
