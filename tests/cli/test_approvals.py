@@ -74,7 +74,7 @@ def office(cli: Cli, server: Hook) -> Cli:
     cli.home.chmod(0o777)
     with (cli.home / "config.toml").open("a") as file:
         file.write('[notify]\nattempts = 1\n[[notify.channels]]\nname = "ops"\nkind = "webhook"\nurl_env = "HOOK"\n')
-    cli.environment |= {"HOOK": server.url()}
+    cli.environment |= {"HOOK": server.url(), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     cli.scenario("hello", deploy=HELLO)
     cli.scenario("lone", deploy=HELLO)
     return cli

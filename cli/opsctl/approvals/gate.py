@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from opsctl.notify.outbox import Notice, Outbox, enqueue
 from opsctl.policy.decide import Decision, case_of
 from opsctl.policy.finding import worst
 from opsctl.policy.grants import Policy
+from opsctl.runs.locks import Lock, take
 from opsctl.runs.process import myself
 from opsctl.runs.request import RunRequest
 from opsctl.settings import Settings
@@ -164,11 +165,18 @@ class Gate:
             return False
         return request.check and base(request.plain()) == base(case.plan)
 
-    def claim(self, request: RunRequest, decision: Decision, check: dict[str, Any] | None = None) -> Case:
+    def claim(
+        self,
+        request: RunRequest,
+        decision: Decision,
+        check: dict[str, Any] | None = None,
+        locks: Sequence[Lock] = (),
+    ) -> Case:
         """Take the approval for the start that follows: once, and only for the plan that was approved.
 
         `request`: built again from the run's spec, with the run's id. `decision`: policy's word on it today.
-        `check`: what `--check --diff` says today; must be the same where the approval was given on it.
+        `check`: what `--check --diff` says today; must be the same where the approval was given on it. `locks`: what
+        the run changes; they are taken here, so that no approval is used up by a run that then finds others at work.
 
         Raises:
             Denied: it may not start; the message says what changed or what is missing.
@@ -184,6 +192,7 @@ class Gate:
                     after = used(case.approval, request.plan_hash, wanted, self.entitled(), now())
                 except Denied as error:
                     problem = str(error)
+            problem = problem or self._busy(writing.connection, request, locks)
             if not problem and not store.begun(writing.connection, request.id, myself()):
                 problem = "it does not wait any more"
             if problem:
@@ -266,6 +275,15 @@ class Gate:
         if names := broken(case.seals, seals(self.home, request)):
             return f"secret {', '.join(names)} is not the one it was asked for with"
         return ""
+
+    def _busy(self, connection: Connection, request: RunRequest, locks: Sequence[Lock]) -> str:
+        """Whom it would have to wait for; a run that is ready to wait does so when it is started."""
+        wanted = locks if request.rate.lock and not request.rate.lock_wait else ()
+        if not wanted or not (held := take(connection, request.id, wanted)):
+            return ""
+        return (
+            f"{held[0].name} is held by run {held[0].run_id} ({held[0].what}, by {held[0].requester}); start it later"
+        )
 
     def _step(
         self,

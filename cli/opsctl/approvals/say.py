@@ -45,7 +45,8 @@ def _hosts(names: list[str]) -> str:
 
 def entry(kind: str, case: Case, person: Person, data: dict[str, Any]) -> Entry:
     about = {"status": case.approval.status, "asked_by": case.approval.requester.plain()}
-    return Entry(kind, case.run_id, person.plain(), os.uname().nodename, {**data, **about})
+    message = {"message": data.get("comment") or data.get("reason") or ""}
+    return Entry(kind, case.run_id, person.plain(), os.uname().nodename, {**message, **data, **about})
 
 
 def clean(text: str) -> str:

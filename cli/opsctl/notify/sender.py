@@ -126,8 +126,7 @@ def flush(home: Path, database: Database, notify: Notify) -> None:
         return
     try:
         sender = Sender(database, notify)
-        if not sender.deliver(AT_ONCE):
-            return
+        sender.deliver(AT_ONCE)
         waiting = [notice for notice in sender.outbox.last(50) if notice.status == "pending"]
         for notice in waiting[:3]:
             say(f"opsctl: {notice.channel} was not notified yet: {notice.error}; `opsctl notify status` says more")

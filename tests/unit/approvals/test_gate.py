@@ -23,6 +23,7 @@ from opsctl.ledger.book import Ledger
 from opsctl.notify.outbox import Outbox
 from opsctl.policy.decide import Decision, decide
 from opsctl.policy.read import read
+from opsctl.runs.locks import Lock, held, take
 from opsctl.runs.process import myself
 from opsctl.runs.request import Requester, RunRequest, Targets
 from opsctl.runs.store import Store
@@ -223,6 +224,21 @@ def test_two_at_once_start_it_once(office: Office) -> None:
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["denied"] * 5 + ["started"]
+
+
+def test_a_host_that_others_change_does_not_use_up_the_approval(office: Office) -> None:
+    locks = [Lock("host:web-1:22", label="web-1")]
+    other, request = office.request(), office.approved()
+    with office.ledger.writing() as writing:
+        office.store.add(writing.connection, other, "running", myself())
+        assert take(writing.connection, other.id, locks) == []
+    with pytest.raises(Denied, match=f"host:web-1:22 is held by run {other.id}"):
+        office.gate.claim(request, office.decision(request), None, locks)
+    assert office.status(request.id) == ("approved", "waiting")
+    with office.ledger.writing() as writing:
+        office.store.move(writing.connection, other.id, "succeeded")
+    office.gate.claim(request, office.decision(request), None, locks)
+    assert [held.run_id for held in held(office.database)] == [request.id]
 
 
 def test_a_vote_that_fails_to_be_recorded_is_no_vote(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
