@@ -101,7 +101,7 @@ def test_kill_at_any_moment(tmp_path: Path, seed: int) -> None:
         )
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
-        time.sleep(chance.uniform(0, 0.4))
+        time.sleep(chance.uniform(0, 0.8))
         child.send_signal(signal.SIGKILL)
         claimed += child.communicate()[0].split()
     assert len(set(claimed)) == len(claimed)
