@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -12,11 +11,11 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
 import zipfile
 from pathlib import Path
 from typing import Any
+
+import requests
 
 USER, WRITER, NOBODY, PASSWORD = "tester", "writer", "nobody", "pw-canary-7b1d"
 _ROLES = """
@@ -157,13 +156,9 @@ class Node:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """One request, without any client."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data=data, method=method)
-        basic = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        request.add_header("Authorization", f"Basic {basic}")
-        request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.loads(answer.read())
+        answer = requests.request(method, self.url + path, json=body, auth=(USER, PASSWORD), timeout=20)
+        answer.raise_for_status()
+        return answer.json()
 
     def documents(self, namespace: str, dataset: str = "*") -> list[dict[str, Any]]:
         """All documents of a namespace, with id and index."""

@@ -19,6 +19,7 @@ from opsctl.events.ship.answer import Item, Trouble
 from opsctl.events.ship.client import Server
 from opsctl.events.ship.secret import Credentials
 from opsctl.events.ship.setup import prepare
+from opsctl.events.ship.template import mappings
 
 from .conftest import Home
 from .proxy import Proxy
@@ -215,7 +216,8 @@ def test_what_is_too_much_at_once_is_split(home: Home, node: Node) -> None:
 @pytest.fixture
 def strict(home: Home, node: Node) -> Home:
     """A namespace whose stream takes `process.exit_code` for an address."""
-    mapping = {"properties": {"process": {"properties": {"exit_code": {"type": "ip"}}}}}
+    mapping = mappings()
+    mapping["properties"]["process"] = {"properties": {"exit_code": {"type": "ip"}}}
     prepare(home.shipper().server, home.options())
     body = {
         "index_patterns": [f"logs-opsctl.task-{home.namespace}"],
