@@ -30,13 +30,18 @@ def perform(spec: Spec, output: Format | None) -> None:
 
 def show(state: Any, order: Order, conduct: Callable[..., Ended] | None = None) -> None:
     """Conduct a run with a view on it, print its result, exit as it ended. `conduct`: how, if not as a new run."""
+    from opsctl.events.ship.after import after_run
     from opsctl.fanout.show import finish
     from opsctl.output import emit, say
     from opsctl.runs.show import screen, summary, table
 
     request = order.request
-    with screen(request, state) as view:
-        ended: Ended = (conduct or state.conduct)(request, order.work, view, view.begin)
+    try:
+        with screen(request, state) as view:
+            ended: Ended = (conduct or state.conduct)(request, order.work, view, view.begin)
+    finally:
+        # Also when it was refused: that is in the ledger.
+        after_run(state.home, state.settings)
     if request.kind in ("command", "script"):
         finish(ended, state)
     emit(summary(ended), state.settings.output, table)
