@@ -25,6 +25,7 @@ COMMANDS = {
     "logs": "Search what all runs said, remove old journals.",
     "approvals": "Approve, deny and start what needs an approval.",
     "notify": "Look at notices, test channels.",
+    "agent": "Keep SSH connections open between runs.",
     "access": "Say who may do what, check policy.yml.",
     "audit": "Look at the ledger, verify it.",
     "doctor": "Check this machine and installation.",

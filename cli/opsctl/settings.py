@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """In which batches, and what makes a run stop; JSON in the environment."""
     grace: Annotated[int, Field(ge=1, le=600)] = 10
     """Seconds between asking Ansible to stop and ending it by force."""
+    agent: Literal["auto", "off"] = "auto"
+    """Whether commands and scripts use the connections that `opsctl agent` keeps, when it runs."""
     mark_hosts: bool = True
     """Tell hosts which run touches them: in a command's environment, in their syslog, in sudo's log."""
     audit_anchors: list[str] = Field(default_factory=list)

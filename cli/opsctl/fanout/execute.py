@@ -17,7 +17,7 @@ from opsctl.clock import now
 from opsctl.fanout.given import Passwords
 from opsctl.fanout.host import Spool
 from opsctl.fanout.slow import Group
-from opsctl.fanout.ssh import Command, Connection, Ending, Mark, Session, direct
+from opsctl.fanout.ssh import Command, Connection, Ending, Mark, Session, Way, direct
 from opsctl.pace import story
 from opsctl.pace.brake import Brake, Change, End
 from opsctl.pace.machine import Began, Done, Hold, Machine, Over, Start
@@ -67,16 +67,23 @@ class Fanout:
     """As `opsctl.runs.execute.Execution`, over connections of our own; hosts that cannot be reached so, by Ansible."""
 
     def __init__(
-        self, job: Job, batch: Batch, waiting: Callable[[], int], rate: Rate = DEFAULT, brake: Brake | None = None
+        self,
+        job: Job,
+        batch: Batch,
+        waiting: Callable[[], int],
+        rate: Rate = DEFAULT,
+        brake: Brake | None = None,
+        *,
+        way: Way | None = None,
     ) -> None:
-        """`waiting`: how many records wait for the journal."""
+        """`waiting`: how many records wait for the journal. `way`: to hosts; without it, connections of its own."""
         self.job = job
         self.why: Why = ""
         self._batch, self._waiting, self._rate = batch, waiting, rate
         self._brake = brake or Brake()
         self._to = {to.name: to for to in batch.fast}
         self._machine = Machine(sorted([*self._to, *batch.slow], key=natural), rate, job.forks)
-        self._way = direct()
+        self._way: Way = way or direct()
         self._command = batch.command
         if batch.note:
             text = f"run={job.id} {batch.note}"[:_NOTE].encode("utf-8", "replace").decode()

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.connection import Connection, Foreign, Rest, connection
 from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.remote import Command, Mark
-from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.session import Ending, Lost, Refused, Session, Way
+from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.session import (
+    Ending,
+    Lost,
+    Process,
+    Refused,
+    Session,
+    Way,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.direct import Direct
@@ -18,6 +25,7 @@ __all__ = [
     "Foreign",
     "Lost",
     "Mark",
+    "Process",
     "Refused",
     "Rest",
     "Session",

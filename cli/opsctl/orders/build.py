@@ -108,13 +108,16 @@ def _playbook(spec: Spec, home: Path, settings: Settings) -> Order:
 
 
 def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
+    from opsctl.agent.way import kept
     from opsctl.fanout.execute import Fanout
     from opsctl.fanout.given import passwords, stdin
     from opsctl.fanout.show import recorded
     from opsctl.fanout.ssh import Command, direct
 
-    # Loading it takes as long as half of what Ansible needs for the inventory, and there are two processors.
-    threading.Thread(target=direct, daemon=True).start()
+    way = kept(settings.agent)
+    if way is None:
+        # Loading the library takes half as long as Ansible needs for the inventory, and there are two processors.
+        threading.Thread(target=direct, daemon=True).start()
     script = _script(spec)
     words = spec.words if script is None else (Path(spec.content).name, *spec.words)
     command = Command(words, spec.environment, spec.directory, script, stdin(spec.stdin))
@@ -146,7 +149,7 @@ def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
         batch = replace(batch, note=f"{request.requester.name}: {request.content}")
     work = Work(
         access=lambda: places,
-        execution=lambda job, waiting, brake: Fanout(job, batch, waiting, request.rate, brake),
+        execution=lambda job, waiting, brake: Fanout(job, batch, waiting, request.rate, brake, way=way),
         conclude=recorded,
         locks=of_hosts(found.variables, places.name),
         hidden=batch.hidden,

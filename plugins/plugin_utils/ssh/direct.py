@@ -103,6 +103,13 @@ class Direct:
         except (KeyRefused, OSError, asyncssh.Error, TimeoutError, ValueError) as error:
             raise Refused(refused[0] if refused else reason(error)) from error
 
+    def refuses(self, to: Connection, connection: Any) -> str:
+        """Why the key that an open connection's host showed is not trusted now; empty when it is."""
+        try:
+            return self.known.judge(to, connection.get_server_host_key())
+        except KeyRefused as error:
+            return str(error)
+
     def _options(self, to: Connection) -> dict[str, Any]:
         algorithms = {name.decode(): None for key in self.known.known(to) for name in key.sig_algorithms}
         options: dict[str, Any] = {"server_host_key_algs": list(algorithms)} if algorithms else {}

@@ -83,7 +83,7 @@ def wrapped(command: Command, become_user: str, word: str, *, asked: bool = Fals
 
 
 def _body(command: Command, word: str) -> str:
-    parts = ["exec 3<&0 </dev/null\n", "newline='\n'\n", 'IFS= read -r given <&3 && eval "$given"\n']
+    parts = ["exec 3<&0 </dev/null\n", "newline='\n'\n", "IFS= read -r given <&3 || exit 1\n", 'eval "$given"\n']
     if word:
         parts.insert(0, f"echo {word}; echo {word} >&2\n")
     if command.mark:

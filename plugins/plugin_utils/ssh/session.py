@@ -67,6 +67,9 @@ class Way(Protocol):
             Refused: it cannot.
         """
 
+    async def close(self) -> None:
+        """Leave what was needed on the way to hosts."""
+
 
 @dataclass(frozen=True)
 class Ending:
