@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from opsctl.approvals.config import Approvals
 from opsctl.errors import ConfigError, UsageError, suggest
+from opsctl.events.retention import Retention
 from opsctl.events.ship.options import Elasticsearch
 from opsctl.notify.config import Channel, Notify
 from opsctl.pace.settings import Pacing
@@ -78,6 +79,8 @@ class Settings(BaseSettings):
     """When they are written without being asked for: after each `run`, or so long after the last time, e.g. `12h`."""
     elasticsearch: Elasticsearch = Elasticsearch()
     """Where journals and ledger are copied to; JSON in the environment. Its secrets are never in it."""
+    retention: Retention = Retention()
+    """How long `opsctl logs prune` keeps journals: `days`, `size`; JSON in the environment."""
 
     notify: Notify = Field(default_factory=Notify)
     """Where notices go; JSON in the environment."""
@@ -146,7 +149,13 @@ def _line(error: ValidationError, path: Path) -> str:
     location = [str(part) for part in first["loc"]]
     key = ".".join(location)
     if first["type"] == "extra_forbidden":
-        parts = {"clouds": (Cloud,), "notify": (Notify, Channel), "approvals": (Approvals,), "rate": (Pacing,)}
+        parts: dict[str, tuple[type[BaseModel], ...]] = {
+            "clouds": (Cloud,),
+            "notify": (Notify, Channel),
+            "approvals": (Approvals,),
+            "rate": (Pacing,),
+            "retention": (Retention,),
+        }
         known = {name for part in parts.get(location[0], (Settings,)) for name in part.model_fields}
         return f"{path}: {key}: unknown key{suggest(location[-1], known)}"
     message = first["msg"].removeprefix("Value error, ")

@@ -8,6 +8,7 @@ import typer
 
 from opsctl.commands import ship
 from opsctl.commands.common import Output, complete_hosts, complete_runs, desk, group
+from opsctl.commands.prune import prune
 
 if TYPE_CHECKING:
     from opsctl.runs.conduct import Desk
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 app = group("Search what all runs said, copy it to Elasticsearch, remove old journals.")
 app.add_typer(ship.app, name="ship")
 app.command()(ship.setup)
+app.command()(prune)
 
 _MANY = 1_000_000
 

@@ -72,16 +72,27 @@ def logs(
 ) -> None:
     """What Ansible said in a run, from its journal."""
     from opsctl.errors import UsageError
-    from opsctl.events.journal import encode, read
+    from opsctl.events.journal import PRUNED, encode, gone, read
     from opsctl.events.journal import follow as following
     from opsctl.runs.plain import spoken
 
     state = desk()
     found = state.store.get(run)
     path = state.journal(found.id)
+
+    def over() -> bool:
+        now = state.store.get(found.id)
+        if now.active and now.owner.gone:
+            # Nobody ends it any more: this marks it as lost, and the next look sees that.
+            desk()
+            return False
+        return not now.active
+
     if not path.exists() and not (follow and found.active):
+        if path.with_name(PRUNED).exists() and "pruned" in gone(path):
+            raise UsageError(gone(path))
         raise UsageError(f"Run {found.id} has no journal: it ended as {found.status} before anything ran")
-    records = following(path, lambda: not state.store.get(found.id).active) if follow else read(path)
+    records = following(path, over) if follow else read(path)
     for record in records:
         if events:
             sys.stdout.write(encode(record).decode("ascii"))

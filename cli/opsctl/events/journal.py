@@ -18,6 +18,9 @@ from opsctl.db.engine import refused, spoken
 from opsctl.errors import StoreError
 from opsctl.events.redact import dumped
 
+PRUNED = "pruned"
+"""The file beside the journals that says which were removed: {run, time, by, bytes}, a line each."""
+
 _BLOCK = 1 << 20
 
 
@@ -98,13 +101,33 @@ def read(path: Path, after: int = 0) -> Iterator[dict[str, Any]]:
         with path.open("rb") as file:
             yield from _lines(file, path, after)
     except FileNotFoundError:
-        raise StoreError(f"Cannot read {path}: the journal is gone") from None
+        raise StoreError(gone(path)) from None
     except OSError as error:
         raise refused(error, path) from error
 
 
+def gone(path: Path) -> str:
+    """Why there is no such journal, in a line."""
+    with suppress(OSError, ValueError), path.with_name(PRUNED).open(encoding="utf-8") as file:
+        for line in file:
+            if path.stem in line and (pruned := json.loads(line))["run"] == path.stem:
+                when, by = pruned["time"][:19].replace("T", " "), pruned["by"]
+                return f"The journal of run {path.stem} was pruned on {when} by {by}; the run's record and ledger stay"
+    return f"Cannot read {path}: the journal is gone"
+
+
 def follow(path: Path, over: Callable[[], bool], interval: float = 0.2) -> Iterator[dict[str, Any]]:
-    """As `read`, and what comes while `over()` is false."""
+    """As `read`, and what comes while `over()` is false; the journal need not be there yet.
+
+    Raises:
+        StoreError: it is over and there is no journal, or a line of it is damaged.
+    """
+    while not path.exists():
+        if over():
+            if not path.exists():
+                raise StoreError(gone(path))
+            break
+        time.sleep(interval)
     with path.open("rb") as file:
         while True:
             # Asked before reading: what was written before it was over is read.
