@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from tree_sitter import Node
 
 from opsctl.policy.finding import Finding, Level, short
-from opsctl.policy.rules import command_risk, written
+from opsctl.policy.rules.files import written
+from opsctl.policy.rules.table import command_risk
 from opsctl.policy.shell import Redirect, Unreadable, Word, assignments, inputs, parse, redirect, source, words
 from opsctl.policy.wrappers import SHELLS, unwrap
 

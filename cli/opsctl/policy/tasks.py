@@ -10,7 +10,8 @@ from typing import Any
 from opsctl.policy.finding import Category, Finding, Level, short
 from opsctl.policy.paths import place
 from opsctl.policy.risk import judge
-from opsctl.policy.rules import Said, written
+from opsctl.policy.rules.call import Said
+from opsctl.policy.rules.files import written
 from opsctl.policy.shell import Word
 from opsctl.policy.sql import sql_risk
 
