@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -117,6 +118,28 @@ def test_errors_that_are_allowed_stop_nothing(cli: Cli, command: Callable[..., l
     result = cli(*command("--batch", "1", "--max-errors", "50%", do="exit $((n < 4))"))
     assert (result.code, result.json["not_started"]) == (3, [])
     assert "exit status 1" in result.json["message"]
+
+
+def test_without_a_limit_a_batch_that_failed_is_the_last(
+    cli: Cli, command: Callable[..., list[str]], playbook: Callable[..., list[str]]
+) -> None:
+    result = cli(*command("--batch", "1,rest", do="exit $((n == 1))"))
+    assert (result.code, result.json["message"]) == (3, "all hosts of a batch failed, 5 hosts not started")
+    result = cli(*playbook("--batch", "1,rest", bad="w1"))
+    assert (result.code, result.json["message"]) == (3, "all hosts of a batch failed, 4 hosts not started")
+    result = cli(*playbook("--batch", "1,rest", "--max-errors", "1", bad="w1"))
+    assert (result.code, result.json["not_started"]) == (3, [])
+    assert result.json["hosts"]["w5"]["changed"] == 2
+
+
+def test_hosts_that_do_not_answer_are_errors_too(cli: Cli, server: Server, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        closed = probe.getsockname()[1]
+    inventory = server.inventory(tmp_path, f"[away]\naway ansible_host=127.0.1.21 ansible_port={closed}")
+    words = ["run", "command", "-H", "away,web1,web2", "-i", str(inventory), "--batch", "1", "--timeout", "1"]
+    result = cli(*words, "--max-errors", "1", "-o", "json", "--", "sh", "-c", "sleep 30")
+    assert (result.code, result.json["message"]) == (3, "stopped after 2 errors, 1 host not started")
+    assert result.json["not_started"] == ["web2"]
 
 
 def test_output_that_matches_keeps_others_from_beginning(cli: Cli, command: Callable[..., list[str]]) -> None:

@@ -127,7 +127,7 @@ class Fanout:
 
     def _concluded(self, over: Over) -> str:
         """Takes over why it ended before all hosts had their turn; in words."""
-        end: End | None = over.why if over.why in ("errors", "matched") else self._brake.end
+        end: End | None = over.why if over.why in ("errors", "batch", "matched") else self._brake.end
         if self.why or not over.left or end is None:
             return ""
         self.why = end
@@ -160,7 +160,7 @@ class Fanout:
             over = await self._drive(on_event)
         timer.cancel()
         await self._way.close()
-        if self._to and self.why in ("", "errors", "matched", "unanswered"):
+        if self._to and self.why in ("", "errors", "batch", "matched", "unanswered"):
             processed = {name: 1 for count in self._counts.values() for name in count}
             counts = {name: dict(count) for name, count in self._counts.items()}
             on_event(_event("playbook_on_stats", {**counts, "processed": processed}))

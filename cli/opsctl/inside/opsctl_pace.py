@@ -44,7 +44,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Give every play that is not about this machine alone its batches: these objects are executed."""
-        for play in playbook.get_plays():
+        plays = playbook.get_plays()
+        if self._line.rate.max_errors and plays:
+            _go_on(plays[0]._variable_manager._inventory)
+        for play in plays:
             if not _here(play):
                 play.serial = serial(self._line.rate.terms, play.serial or [], _count(play))
 
@@ -180,6 +183,20 @@ class _Line:
             if word == b"go":
                 self._allowed = int(number)
             self._held = word == b"hold" if word in (b"hold", b"free") else self._held
+
+
+def _go_on(inventory: Any) -> None:
+    """Keep Ansible from ending the run when all hosts of a batch failed: here the limit of errors decides.
+
+    It compares the length of the list that it restricts the inventory to with the number of failed hosts.
+    """
+    restrict = inventory.restrict_to_hosts
+
+    def longer(batch: list[Any]) -> None:
+        restrict(list(batch))
+        batch.append(None)
+
+    inventory.restrict_to_hosts = longer
 
 
 def _here(play: Any) -> bool:

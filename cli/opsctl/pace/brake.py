@@ -11,7 +11,7 @@ from typing import Any, Literal
 from opsctl.clock import now
 
 Kind = Literal["paused", "continued"]
-End = Literal["errors", "matched", "unanswered", "canceled"]
+End = Literal["errors", "batch", "matched", "unanswered", "canceled"]
 
 
 @dataclass(frozen=True, slots=True)

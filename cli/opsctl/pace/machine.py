@@ -11,7 +11,7 @@ from typing import Literal
 from opsctl.pace.batches import sizes
 from opsctl.pace.rate import Rate
 
-Why = Literal["", "errors", "matched", "stopped"]
+Why = Literal["", "errors", "batch", "matched", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ class Machine:
         names = iter(hosts)
         self._batches = deque(tuple(islice(names, size)) for size in sizes(rate.terms, len(hosts)))
         self._of = len(self._batches)
-        self._batch = 0
+        self._batch = self._size = 0
         self._open = False
         self._waiting: deque[str] = deque()
         self._running: set[str] = set()
-        self._errors = 0
+        self._errors = self._before = 0
         self._held = self._asked = False
         self._why: Why = ""
         self._over = False
@@ -135,6 +135,9 @@ class Machine:
         while not self._over:
             if self._open and not self._waiting and not self._running:
                 self._open = False
+                if self._allowed is None and self._of > 1 and self._errors - self._before == self._size:
+                    # Nothing is said of errors, and a whole batch of them is no rate to go on with: as Ansible has it.
+                    self.stop("batch")
                 yield Done(self._batch, self._of, self._errors)
                 if self._batches and self._rate.pauses(self._batch) and not self._why:
                     self._asked = True
@@ -159,4 +162,5 @@ class Machine:
         self._batch += 1
         self._waiting.extend(batch)
         self._open = True
+        self._before, self._size = self._errors, len(batch)
         yield Began(self._batch, self._of, batch)

@@ -38,8 +38,8 @@ def asks(batch: int, of: int) -> str:
 
 def ended(end: End, text: str, errors: int, waiting: int) -> str:
     """Why a run ended before its hosts had their turn: the message of the run."""
-    first = f"stopped after {count(errors, 'error')}" if end == "errors" else text
-    return f"{first}, {count(waiting, 'host')} not started"
+    first = {"errors": f"stopped after {count(errors, 'error')}", "batch": "all hosts of a batch failed"}
+    return f"{first.get(end, text)}, {count(waiting, 'host')} not started"
 
 
 def count(number: int, what: str) -> str:

@@ -24,6 +24,7 @@ from opsctl.runs.execute import Execution, Job, Outcome, Why
 from opsctl.runs.workspace import write
 
 VARIABLE = "OPSCTL_PACE"
+_INTERRUPTED = "User interrupted execution"
 _TEXTS = ("stdout", "stderr", "msg")
 OnEvent = Callable[[dict[str, Any]], None]
 
@@ -76,12 +77,19 @@ class Paced:
             on_event(story.left(self._left))
         if self._left and not outcome.why and outcome.status:
             # Ansible's own rule.
-            self._text = f"all hosts of a batch failed, {story.count(len(self._left), 'host')} not started"
+            self._text = story.ended("batch", "", 0, len(self._left))
         return replace(outcome, text=self._text)
 
     def _watched(self, on_event: OnEvent) -> OnEvent:
         pattern = self._rate.stop_match
-        return watched(on_event, re.compile(pattern), self._brake) if pattern else on_event
+        told = watched(on_event, re.compile(pattern), self._brake) if pattern else on_event
+
+        def watch(event: dict[str, Any]) -> None:
+            # No user did: Ansible was interrupted because of what is told already.
+            if not (self._text and event.get("event") == "error" and _INTERRUPTED in str(event.get("stdout"))):
+                told(event)
+
+        return watch
 
     def _listen(self) -> None:
         poller = select.poll()

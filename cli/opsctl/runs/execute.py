@@ -25,7 +25,7 @@ from opsctl.runs import guard
 from opsctl.runs.process import RUN_VARIABLE, sweep
 from opsctl.runs.workspace import write
 
-Why = Literal["", "canceled", "timeout", "broken", "errors", "matched", "unanswered"]
+Why = Literal["", "canceled", "timeout", "broken", "errors", "batch", "matched", "unanswered"]
 
 _LARGEST_RESULT = 1024 * 1024 * 1024
 """Characters of one task's result; Ansible-runner drops whole results that are larger (its own default: 700,000)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opsctl.runs.execute import KILLED, Outcome
 from opsctl.runs.progress import Progress
 
-_STOPPED = {"errors": "failed", "matched": "failed", "unanswered": "timeout", "canceled": "canceled"}
+_STOPPED = {"errors": "failed", "batch": "failed", "matched": "failed", "unanswered": "timeout", "canceled": "canceled"}
 
 
 def judge(outcome: Outcome, progress: Progress, canceled_by: str = "") -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,6 +82,19 @@ def test_every_host_begins_once_or_is_left_and_the_end_is_told(
 
 @settings(max_examples=50)
 @given(st.data(), RATES, st.integers(1, 25), st.integers(1, 8))
+def test_without_a_limit_a_batch_that_failed_as_a_whole_is_the_last(
+    data: st.DataObject, rate: Rate, count: int, forks: int
+) -> None:
+    story = Story(data, replace(rate, max_errors=""), count, forks)
+    over = story.tell()
+    errors = [0, *(step.errors for step in story.steps if isinstance(step, Done))]
+    whole = [b - a == size for a, b, size in zip(errors, errors[1:], sizes(rate.terms, count), strict=False)]
+    assert not any(whole[:-1])
+    assert (over.why == "batch") == (whole[-1] and bool(over.left))
+
+
+@settings(max_examples=50)
+@given(st.data(), RATES, st.integers(1, 25), st.integers(1, 8))
 def test_no_host_begins_after_too_many_errors(data: st.DataObject, rate: Rate, count: int, forks: int) -> None:
     story = Story(data, rate, count, forks)
     over = story.tell()
@@ -89,7 +103,7 @@ def test_no_host_begins_after_too_many_errors(data: st.DataObject, rate: Rate, c
         assert all(errors <= allowed for errors in story.failed_at_start)
         assert (over.why == "errors") == (story.failed > allowed and bool(over.left))
     else:
-        assert not over.left
+        assert over.why in ("", "batch")
 
 
 @settings(max_examples=50)
