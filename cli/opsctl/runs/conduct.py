@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from opsctl.approvals.gate import Gate
 from opsctl.clock import now
 from opsctl.clouds import Access, secrets
 from opsctl.db.engine import Database, opened
-from opsctl.errors import Canceled, Denied, OpsctlError, Waiting
+from opsctl.errors import Canceled, OpsctlError
 from opsctl.events.journal import Journal, read
 from opsctl.events.redact import Redactor
 from opsctl.ledger.book import Ledger
@@ -22,14 +22,14 @@ from opsctl.ledger.record import Entry
 from opsctl.pace.brake import Brake
 from opsctl.pace.talk import Paced
 from opsctl.policy.ceiling import ceilings
-from opsctl.policy.decide import Decision, decide
 from opsctl.policy.load import load
-from opsctl.runs import hold
+from opsctl.runs import admit, hold
+from opsctl.runs.admit import entry
 from opsctl.runs.chain import Chain
 from opsctl.runs.execute import Execution, Job, Outcome, Why, task
 from opsctl.runs.judge import judge
 from opsctl.runs.locks import Lock
-from opsctl.runs.process import myself, sweep
+from opsctl.runs.process import sweep
 from opsctl.runs.progress import Progress, replay
 from opsctl.runs.recorder import Recorder, View
 from opsctl.runs.request import Requester, RunRequest, me
@@ -145,7 +145,7 @@ class Desk:
             Denied, Waiting: policy.
             OpsctlError: it could not be started; the run is recorded as `error`.
         """
-        approved = self._ask(request, emergency, covered)
+        approved = admit.ask(self, request, emergency, covered)
         return self._carry(request, work, view, started, approved=approved)
 
     def resume(
@@ -165,11 +165,7 @@ class Desk:
             Denied: it was not approved, something changed since, or policy has changed its mind.
             OpsctlError: as `conduct`.
         """
-        owner = self.home.stat().st_uid
-        mine = decide(replace(request, requester=me()), owner)
-        if mine.verdict == "deny":
-            raise Denied(f"Run {request.id}: denied by rule {mine.rule}: {mine.text}")
-        self.gate.claim(request, decide(request, owner), check, work.locks)
+        admit.claim(self, request, check, work.locks)
         return self._carry(request, work, view, started, approved=True)
 
     def _carry(
@@ -188,43 +184,6 @@ class Desk:
         except OpsctlError as error:
             self._finish(request, "error", str(error), Progress())
             raise
-
-    def _ask(self, request: RunRequest, emergency: str, covered: str) -> bool:
-        """Whether an approval is needed and there: given to what this checks, or the glass was broken."""
-        decision = decide(request, self.home.stat().st_uid)
-        asked = decision.verdict == "approve"
-        if covered and asked and self.gate.covers(covered, request):
-            decision = Decision("allow", decision.rule, f"check of run {covered}, which is approved")
-        urgent = bool(emergency) and decision.verdict == "approve"
-        try:
-            self._enter(request, decision, emergency if urgent else "")
-        except Denied as error:
-            # Nothing of it was kept; that somebody tried is.
-            decision = Decision("deny", decision.rule, str(error))
-            self._enter(request, decision, "")
-        if decision.verdict == "deny":
-            raise Denied(f"Denied by rule {decision.rule}: {decision.text} (run {request.id})")
-        if decision.verdict == "approve":
-            self.gate.flush()
-            if not urgent:
-                raise Waiting(
-                    f"Run {request.id} waits for an approval: {decision.text}; `opsctl approvals show {request.id}` "
-                    "says whose, `opsctl approvals start` starts it then"
-                )
-        return asked
-
-    def _enter(self, request: RunRequest, decision: Decision, emergency: str) -> None:
-        """What was asked and decided, with what follows from it, in one transaction."""
-        waits = "pending" if emergency else "waiting"
-        status = {"allow": "pending", "deny": "denied", "approve": waits}[decision.verdict]
-        check = self.gate.preview(request) if status == "waiting" else None
-        with self.ledger.writing() as writing:
-            self.store.add(writing.connection, request, status, myself())
-            writing.append(_entry(request, "asked", request.plain()), _entry(request, "decided", decision.plain()))
-            if emergency:
-                self.gate.break_glass(writing, request, decision, emergency)
-            elif decision.verdict == "approve":
-                self.gate.open(writing, request, decision, check)
 
     def _execute(
         self, request: RunRequest, work: Work, view: View, space: Path, *, limits: Mapping[str, Any] | None
@@ -259,7 +218,7 @@ class Desk:
             recorder.note({"time": now(), "event": "run_start", "data": request.plain()})
             with self.ledger.writing() as writing:
                 self.store.move(writing.connection, request.id, "running", started=now())
-                writing.append(_entry(request, "started", {"plan_hash": request.plan_hash}))
+                writing.append(entry(request, "started", {"plan_hash": request.plan_hash}))
             cancel = _canceling(execution, view)
             with stopping(execution, view), hold.kept(self, request, brake, cancel) as keeper:
                 try:
@@ -291,7 +250,7 @@ class Desk:
                 result=result,
             )
             if changed:
-                writing.append(_entry(request, kind, {"status": status, "message": message, "hosts": progress.recap}))
+                writing.append(entry(request, kind, {"status": status, "message": message, "hosts": progress.recap}))
         return Ended(self.store.get(request.id), progress)
 
     def _reap(self) -> list[str]:
@@ -368,10 +327,6 @@ def _collect(value: Any, found: set[str]) -> None:
             _collect(item, found)
     elif value not in (None, "", True, False):
         found.add(str(value))
-
-
-def _entry(request: RunRequest, kind: str, data: Mapping[str, Any]) -> Entry:
-    return Entry(kind, request.id, request.requester.plain(), os.uname().nodename, data)
 
 
 @contextmanager
