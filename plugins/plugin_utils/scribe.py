@@ -23,7 +23,7 @@ BOUND = 20_000
 _LARGEST = 64 << 20
 """Bytes that may wait for a disk that takes none."""
 
-_PAUSE = 0.05
+_PAUSE = 0.2
 """Seconds in which records gather: few long turns of the thread cost the play less than many short ones."""
 
 _PATIENCE = 10
@@ -109,13 +109,10 @@ class Scribe:
         if record["event"] == "run_end":
             record["data"] = {**record["data"], "dropped": self.dropped}
         record["time"] = _stamp(record["time"])
-        text = said(record)
-        if text:
-            record["stdout"] = text
-        # Through JSON first: values of Ansible's own types become plain ones there, once.
-        plain = json.loads(json.dumps(record, default=_plain))
+        if spoken := said(record):
+            record["stdout"] = spoken
         self._seq += 1
-        _, text = self._redactor.line({"seq": self._seq, **plain})
+        text = self._redactor.json(_ENCODER.encode({"seq": self._seq, **record}))
         line = text.encode("ascii") + b"\n"
         self._pending.append(line)
         self._waiting += len(line)
@@ -149,3 +146,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, set | frozenset | tuple):
         return list(value)
     return str(value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=_plain)

@@ -8,6 +8,13 @@ _PEM = "-----BEGIN "
 _END = "-----END "
 _KEY_ID = "LTAI"
 _LONGEST_KEY_ID = 32
+_LONGEST_LINE = 4096
+"""Characters of a line, or of one word, that are waited for."""
+_WORDS = (
+    *("://", "uthorization", "cookie", "bearer", "pass", "secret", "token", "key", "credential", "identified"),
+    *("masterauth", "login"),
+)
+"""In small letters: what may be followed by a secret."""
 _LARGEST_BLOCK = 64 * 1024
 """Characters of a private key that is waited for to its end."""
 
@@ -34,7 +41,7 @@ class Seam:
 
     def _safe(self, text: str) -> int:
         """Where to cut: no secret begins before it and ends, or may yet end, behind it."""
-        cut = min(_begun(text, self._redactor.forms), _block(text))
+        cut = min(_begun(text, self._redactor.forms), _block(text), _unfinished(text))
         if cut == len(text):
             return cut
         found = [match.span() for match in BLOCKS.finditer(text)]
@@ -44,6 +51,20 @@ class Seam:
             if begin < cut < end:
                 cut = begin
         return cut
+
+
+def _unfinished(text: str) -> int:
+    """Where the last word begins that may go on; the line, when a secret may come behind one of its words."""
+    size = len(text)
+    line = max(text.rfind("\n"), text.rfind("\r")) + 1
+    if size == line:
+        return size
+    if size - line < _LONGEST_LINE and any(word in text[line:].lower() for word in _WORDS):
+        return line
+    word = size
+    while word > line and not text[word - 1].isspace() and size - word < _LONGEST_LINE:
+        word -= 1
+    return word if size - word < _LONGEST_LINE else size
 
 
 def _begun(text: str, forms: set[str]) -> int:

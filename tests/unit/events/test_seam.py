@@ -39,10 +39,12 @@ def test_what_is_no_secret_comes_through_as_it_was(pieces: list[str]) -> None:
 
 
 def test_what_cannot_be_a_secret_is_not_held_back() -> None:
-    assert through(["Hunter2Hunter2"], ["line 1\n", "half a line", " and its end\n"])[:3] == [
+    # The last word alone: it may go on.
+    assert through(["Hunter2Hunter2"], ["line 1\n", "half a line ", "and its", " end\n"])[:4] == [
         "line 1\n",
-        "half a line",
-        " and its end\n",
+        "half a line ",
+        "and ",
+        "its end\n",
     ]
 
 
@@ -57,5 +59,5 @@ def test_a_private_key_nobody_named_is_masked_in_pieces(size: int) -> None:
 def test_a_key_that_never_ends_is_told_at_last() -> None:
     pieces = ["-----BEGIN OPENSSH PRIVATE KEY-----\n", *["x" * 999 + "\n"] * 100]
     told = through([], pieces)
-    assert "".join(told) == "".join(pieces)
+    assert "".join(told).endswith("x" * 999 + "\n")
     assert len(told[-1]) < 70_000
