@@ -102,8 +102,8 @@ def by(office: Cli, user: str, *arguments: str) -> Result:
 
 def gate(office: Cli) -> Gate:
     """The same in this process: quicker where it is not what is tested."""
-    database = opened(office.home)
-    return Gate(office.home, Ledger(database, office.home / "ledger.head"), load(office.home), lambda: read(POLICY))
+    database, policy = opened(office.home), read((office.home / "policy.yml").read_text())
+    return Gate(office.home, Ledger(database, office.home / "ledger.head"), load(office.home), lambda: policy)
 
 
 def asked(office: Cli, *more: str, stdin: str = "") -> str:
@@ -343,6 +343,19 @@ def test_bad_settings_are_one_line(office: Cli) -> None:
     assert "notify.channels.0.sercet_env: unknown key (did you mean secret_env?)" in office("notify", "status").line
     config.write_text('[approvals]\nexpires = "soon"\n')
     assert 'approvals.expires: want a length of time as "30m"' in office("approvals", "list").line
+
+
+def test_deleting_a_stack_can_be_approved_too(office: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (office.home / "policy.yml").open("a") as file:
+        file.write("  - {name: gone, who: root, what: {module: '*.ros_stack'}, effect: approve, approvers: [bin]}\n")
+    assert office("stack", "delete", "one", "--yes").code == 7
+    run = gate(office).listed()[0].run_id
+    monkeypatch.setattr("opsctl.approvals.gate.present", lambda: Person("bin", 2))
+    gate(office).vote(run, "approve", "")
+    done = office("approvals", "start", run)
+    # It began; that a list of machines has no stacks is found out then.
+    assert (done.code, kinds(office, run)[-1]) == (3, "finished")
+    assert "claimed" in kinds(office, run)
 
 
 def test_unknown_runs_are_one_line(office: Cli) -> None:

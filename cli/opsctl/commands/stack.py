@@ -79,53 +79,39 @@ def delete(  # noqa: PLR0917 - Typer passes options by name
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Change nothing, say what would change.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why: goes into the ledger.")] = "",
+    break_glass: Annotated[
+        str, typer.Option("--break-glass", metavar="REASON", help="An emergency: without the approval it needs.")
+    ] = "",
     timeout: Annotated[
         int | None, typer.Option("--timeout", metavar="SECONDS", help="How long it may take.", show_default=False)
     ] = None,
     output: Output = None,
 ) -> None:
     """Delete a stack with everything in it: an audited run."""
-    from opsctl.clock import now, uuid7
-    from opsctl.clouds import access
+    from functools import partial
+
     from opsctl.commands.run import show as conducted
     from opsctl.errors import UsageError
-    from opsctl.orders.build import Order
+    from opsctl.orders.build import build
     from opsctl.orders.spec import Spec
-    from opsctl.runs.conduct import Work
-    from opsctl.runs.locks import of_stack
-    from opsctl.runs.request import RunRequest, Targets, me
 
     state = desk(timeout=timeout, output=output)
-    profile_name, profile = state.settings.chosen(cloud)
+    profile_name, _ = state.settings.chosen(cloud)
     if not yes and not check:
         if not sys.stdin.isatty():
             raise UsageError(f"Deleting stack {name} needs --yes where nobody can be asked")
         typer.confirm(f"Delete stack {name} on {profile_name} with all its hosts and data?", abort=True, err=True)
-    arguments = {"name": name, "state": "absent"}
-    request = RunRequest(
-        id=uuid7(),
+    spec = Spec(
         kind="module",
         content="opsctl.cloud.ros_stack",
         action="absent",
-        playbook="",
         cloud=profile_name,
-        requester=me(),
-        created=now(),
-        targets=Targets(stack=name),
-        parameters=arguments,
-        reason=reason,
+        parameters={"name": name, "state": "absent"},
         check=check,
-        timeout=state.settings.timeout,
+        reason=reason,
+        timeout=timeout or 0,
     )
-    locks = () if check else of_stack(profile_name, name)
-    way = Work(lambda: access(profile_name, profile, state.home), f"Delete stack {name}", _deleted, locks=locks)
-    conducted(state, Order(Spec(kind="module", content=request.content), request, way))
-
-
-def _deleted(returned: dict[str, Any]) -> dict[str, Any]:
-    stack = returned.get("stack") or {}
-    gone = {key: stack.get(key) for key in ("stack_name", "stack_id") if stack.get(key)}
-    return {"changed": returned.get("changed", False), **gone, "resources": returned.get("resources") or []}
+    conducted(state, build(spec, state.home, state.settings), partial(state.conduct, emergency=break_glass))
 
 
 def _stacks(state: Any, cloud: str | None, **arguments: Any) -> list[dict[str, Any]]:

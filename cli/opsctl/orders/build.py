@@ -56,7 +56,8 @@ def build(spec: Spec, home: Path, settings: Settings, *, parent: str = "") -> Or
         raise UsageError(
             f"Secrets are not kept: {', '.join(lost)} must be given again (-e NAME=VALUE, --env NAME=VALUE)"
         )
-    order = {"scenario": _scenario, "playbook": _playbook}.get(spec.kind, _fanout)(spec, home, settings)
+    kinds = {"scenario": _scenario, "playbook": _playbook, "module": _module}
+    order = kinds.get(spec.kind, _fanout)(spec, home, settings)
     kept = order.spec.plain(order.request.secrets)
     return replace(order, request=replace(order.request, spec=kept, parent=parent))
 
@@ -155,6 +156,22 @@ def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
         hidden=batch.hidden,
     )
     return Order(replace(spec, cloud=places.asked), request, work, whole)
+
+
+def _module(spec: Spec, home: Path, settings: Settings) -> Order:
+    """The one module that is run by itself: what deletes a stack."""
+    name, profile = settings.chosen(spec.cloud or None)
+    stack = str(spec.parameters["name"])
+    request = replace(_request(spec, settings), cloud=name, targets=Targets(stack=stack), parameters=spec.parameters)
+    locks = () if spec.check else of_stack(name, stack)
+    work = Work(lambda: access(name, profile, home), f"Delete stack {stack}", _deleted, locks=locks)
+    return Order(replace(spec, cloud=name), request, work)
+
+
+def _deleted(returned: dict[str, Any]) -> dict[str, Any]:
+    stack = returned.get("stack") or {}
+    gone = {key: stack.get(key) for key in ("stack_name", "stack_id") if stack.get(key)}
+    return {"changed": returned.get("changed", False), **gone, "resources": returned.get("resources") or []}
 
 
 def _request(spec: Spec, settings: Settings) -> RunRequest:
