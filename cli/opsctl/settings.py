@@ -155,6 +155,7 @@ def _line(error: ValidationError, path: Path) -> str:
             "approvals": (Approvals,),
             "rate": (Pacing,),
             "retention": (Retention,),
+            "elasticsearch": (Elasticsearch,),
         }
         known = {name for part in parts.get(location[0], (Settings,)) for name in part.model_fields}
         return f"{path}: {key}: unknown key{suggest(location[-1], known)}"

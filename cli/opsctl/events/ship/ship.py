@@ -258,11 +258,13 @@ class Shipper:
 
     def _parcels(self, complete: bool) -> Iterator[Parcel]:
         cursors, origin = self.state.cursors(), self.origin
+        journals = _journals(self.home)
+        self.state.forget(set(cursors) - {LEDGER} - {path.stem for path, _size in journals})
         if (self.home / "opsctl.db").exists():
             yield from source.ledger(self.book(), cursors.get(LEDGER, Cursor()), origin)
         new = [
             (path, size, cursors.get(path.stem, Cursor()))
-            for path, size in _journals(self.home)
+            for path, size in journals
             if size != cursors.get(path.stem, Cursor()).position
         ]
         about = self._about(path.stem for path, _size, _cursor in new)
