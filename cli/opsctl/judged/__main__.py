@@ -26,7 +26,11 @@ def main() -> int:
     sys.argv[0] = "ansible-playbook"
     from ansible.cli.playbook import main as ansible_playbook
 
-    install(limits)
+    try:
+        install(limits)
+    except RuntimeError as error:
+        print(f"ERROR! {error}", file=sys.stderr)
+        return 1
     status: int | None = ansible_playbook()
     return status or 0
 

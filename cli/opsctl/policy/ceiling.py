@@ -56,6 +56,8 @@ def _limits(grant: Grant, what: What, case: Case) -> Iterator[Limit]:
     stack = case.request.targets.stack
     if where.cloud and not fits(where.cloud, case.request.cloud):
         return
+    if case.request.check and grant.checks == "free":
+        return
     if stack and where.stack and not fits(where.stack, stack):
         return
     rest = {"hosts": where.host, "groups": where.group, "stacks": () if stack else where.stack}

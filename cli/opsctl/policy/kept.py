@@ -17,7 +17,7 @@ from opsctl.errors import ConfigError, Denied, UsageError, suggest
 from opsctl.ledger.book import Ledger, Writing
 from opsctl.ledger.record import Entry
 from opsctl.policy.load import load, text
-from opsctl.policy.read import KINDS, NAME, Named, entries, gathered, parsed
+from opsctl.policy.read import KINDS, NAME, Named, entries, gathered, parsed, shaped
 from opsctl.runs.request import me
 
 
@@ -88,18 +88,11 @@ def remove(home: Path, ledger: Ledger, kind: str, name: str) -> None:
 
 
 def _entries(given: str, source: str) -> list[Named]:
-    _tree, found = parsed(given, source)
-    sections = {keys[0] for keys in KINDS.values()}
-    if unknown := sorted(str(key) for key in found if key not in sections):
-        raise ConfigError(f"{source}: unknown key {unknown[0]}{suggest(unknown[0], sections)}")
-    try:
-        new = entries(found)
-    except (AttributeError, TypeError, KeyError):
-        raise ConfigError(f"{source}: want the shape of {NAME}, with a name for each entry") from None
+    found = shaped(given, source)
     zone = (found.get("calendar") or {}).get("zone")
     new = [
         (kind, name, {"zone": zone, **body} if zone and kind in ("freeze", "window") else body)
-        for kind, name, body in new
+        for kind, name, body in entries(found)
     ]
     if not new:
         raise ConfigError(f"{source}: has no group, role, grant, freeze or window")

@@ -49,6 +49,17 @@ def read(text: str, path: str = NAME, kept: Mapping[str, Any] | None = None) -> 
     return policy
 
 
+def shaped(text: str, path: str) -> dict[str, Any]:
+    """The data of a text that has the shape of a policy, whatever its names mean.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    tree, data = parsed(text, path)
+    _valid(data, path, tree)
+    return data
+
+
 def parsed(text: str, path: str) -> tuple[yaml.Node | None, dict[str, Any]]:
     """The tree, which knows lines, and its data.
 
@@ -64,7 +75,7 @@ def parsed(text: str, path: str) -> tuple[yaml.Node | None, dict[str, Any]]:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}{line}: not YAML: {getattr(error, 'problem', None) or 'bad characters'}") from None
-    except (RecursionError, ValueError, TypeError, OverflowError) as error:
+    except (RecursionError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ConfigError(f"{path}: cannot be used: {' '.join(str(error).split()) or type(error).__name__}") from None
     data = {} if data is None else data
     if not isinstance(data, dict):
