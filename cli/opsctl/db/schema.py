@@ -70,7 +70,7 @@ policy = Table(
     Column("author", Text, nullable=False),
     Column("time", Text, nullable=False),
 )
-"""Entries of kind `group`, `role`, `grant`; the body is JSON of what would stand in policy.yml."""
+"""Entries of kind `group`, `role`, `grant`, `freeze`, `window`; the body is JSON of what would stand in policy.yml."""
 
 approvals = Table(
     "approvals",
