@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from opsctl.commands import ship
-from opsctl.commands.common import Output, complete_hosts, complete_runs, desk, group
+from opsctl.commands.common import Output, complete_hosts, complete_runs, group
 from opsctl.commands.prune import prune
 
 if TYPE_CHECKING:
-    from opsctl.runs.conduct import Desk
+    from opsctl.runs.store import Store
     from opsctl.search.find import Answer, Searcher
 
 app = group("Search what all runs said, copy it to Elasticsearch, remove old journals.")
@@ -56,7 +56,11 @@ def search(
     """
     import time
 
-    from opsctl.output import emit
+    from opsctl.commands.common import settings
+    from opsctl.db.engine import opened
+    from opsctl.home import home
+    from opsctl.output import emit, say
+    from opsctl.runs.store import Store
     from opsctl.search.about import about
     from opsctl.search.find import Embedded
     from opsctl.search.index import Window
@@ -66,36 +70,30 @@ def search(
     asked = parse(" ".join(query or ()))
     now = time.time()
     window = Window(moment(since, now) if since else None, moment(until, now, end=True) if until else None)
-    state = desk(output=output)
+    # Not the whole desk: importing what runs are made with would take as long as the search.
+    place, chosen = home(), settings(output=output)
+    database = opened(place)
+    store = Store(database)
     for name, values in (("host", host), ("status", status), ("user", user), ("kind", kind)):
         asked = asked.narrowed(name, values or ())
     searcher: Searcher
     if where == "elasticsearch":
         # Other homes ship there, too: a run that is not known here is named by its whole id.
-        searcher, ids = ship.searcher(state.home, state.settings), [_known(state, part) for part in run or ()]
+        searcher, ids = ship.searcher(place, chosen), [_known(store, part) for part in run or ()]
     else:
-        searcher, ids = (
-            Embedded(state.home, about(state.database), _say(), deep=deep),
-            [state.store.get(part).id for part in run or ()],
-        )
+        searcher, ids = Embedded(place, about(database), say, deep=deep), [store.get(part).id for part in run or ()]
     found = searcher.search(asked.narrowed("run", ids), window, count)
-    emit([hit.plain() for hit in found.hits], state.settings.output, lambda _: _lines(found))
+    emit([hit.plain() for hit in found.hits], chosen.output, lambda _: _lines(found))
     _tell(found, count)
 
 
-def _known(state: Desk, part: str) -> str:
+def _known(store: Store, part: str) -> str:
     from opsctl.errors import UsageError
 
     try:
-        return state.store.get(part).id
+        return store.get(part).id
     except UsageError:
         return part
-
-
-def _say() -> Any:
-    from opsctl.output import say
-
-    return say
 
 
 def _tell(found: Answer, count: int) -> None:

@@ -309,18 +309,31 @@ def _usable(path: Path) -> sqlite3.Connection:
     for _ in range(2):
         if not path.exists():
             _make(path)
-        connection = _connect(path)
         try:
-            if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
-                connection.execute("SELECT count(*) FROM runs").fetchone()
-                return connection
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and "no such table" not in str(error):
-                connection.close()
-                raise
+            connection = _connect(path)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            remove(path)
+            continue
+        if _whole(connection):
+            return connection
         connection.close()
         remove(path)
     raise sqlite3.DatabaseError("it was made and cannot be read")
+
+
+def _whole(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("SELECT count(*) FROM runs").fetchone()
+        return bool(connection.execute("PRAGMA user_version").fetchone()[0] == VERSION)
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            connection.close()
+            raise
+    except sqlite3.DatabaseError:
+        pass
+    return False
 
 
 def _make(path: Path) -> None:
