@@ -35,6 +35,7 @@ from opsctl.runs.recorder import Recorder, View
 from opsctl.runs.request import Requester, RunRequest, me
 from opsctl.runs.store import Run, Store
 from opsctl.runs.workspace import wipe, wipe_stale, workspace, write
+from opsctl.search.keep import keep_up
 from opsctl.settings import Settings
 
 _NOT_RETURNED = ("invocation", "diff")
@@ -251,6 +252,7 @@ class Desk:
             )
             if changed:
                 writing.append(entry(request, kind, {"status": status, "message": message, "hosts": progress.recap}))
+        keep_up(self.home, self.database)
         return Ended(self.store.get(request.id), progress)
 
     def _reap(self) -> list[str]:
