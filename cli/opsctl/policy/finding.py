@@ -9,7 +9,7 @@ from typing import Literal, get_args
 Level = Literal["low", "medium", "high", "critical"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 Category = Literal[
-    "file", "disk", "network", "user", "package", "service", "database", "kernel", "obfuscation", "opaque"
+    "file", "disk", "network", "user", "package", "service", "database", "kernel", "cloud", "obfuscation", "opaque"
 ]
 
 _EXCERPT = 120

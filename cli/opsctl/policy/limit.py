@@ -16,6 +16,7 @@ from opsctl.policy.risk import judge
 from opsctl.policy.script import shell_text
 from opsctl.policy.simple import commanded, simple
 from opsctl.policy.tasks import task_risk, task_text
+from opsctl.policy.wrappers import SHELLS
 
 TOLD: Level = "high"
 """Findings from this level on are told even when they may be."""
@@ -47,7 +48,10 @@ class Task:
     def text(self) -> str | None:
         """The shell text that it runs, if that is what it does."""
         text = task_text(self.module, self.arguments)
-        return shell_text(self.script) if text is None and self.script is not None else text
+        program = str(self.arguments.get("executable") or "sh").rsplit("/", 1)[-1]
+        if text is None and self.script is not None and program in SHELLS:
+            return shell_text(self.script)
+        return text
 
     @cached_property
     def findings(self) -> list[Finding]:

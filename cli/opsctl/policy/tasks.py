@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -14,9 +15,10 @@ from opsctl.policy.rules.call import Said
 from opsctl.policy.rules.files import written
 from opsctl.policy.shell import Word
 from opsctl.policy.sql import sql_risk
+from opsctl.policy.wrappers import SHELLS
 
 Arguments = Mapping[str, Any]
-_GONE = ("absent", "removed", "purged", "deleted")
+_GONE = ("absent", "removed", "purged", "deleted", "terminated")
 _FREE = ("_raw_params", "cmd", "argv", "free_form", "command")
 _SHELLS = ("shell", "raw", "command", "win_shell", "win_command", "expect")
 
@@ -49,16 +51,29 @@ def task_text(module: str, args: Arguments) -> str | None:
 def command_text(module: str, args: Arguments) -> str:
     """The shell text that a command module runs. `command` has no shell, so its words are quoted."""
     given = next((args[key] for key in _FREE if args.get(key)), "")
-    if isinstance(given, (list, tuple)):
-        text = shlex.join(str(word) for word in given)
-    else:
-        text = str(given)
-        # Not documented, but understood by the module.
-        if module == "command" and not args.get("_uses_shell"):
-            with suppress(ValueError):
-                text = shlex.join(shlex.split(text))
+    words = [str(word) for word in given] if isinstance(given, (list, tuple)) else None
+    text = str(given)
+    # `_uses_shell` is not documented, but understood by the module.
+    if words is None and module == "command" and not args.get("_uses_shell"):
+        with suppress(ValueError):
+            words = shlex.split(text)
+    if words is not None:
+        text = " ".join(_quoted(word, expanded=args.get("expand_argument_vars") is not False) for word in words)
+    program = str(args.get("executable") or "").rsplit("/", 1)[-1]
+    if program and program not in SHELLS:
+        text = f"{program} -c {shlex.quote(text)}"
     # What it is fed may be a script, too.
     return f"{text} <<< {shlex.quote(str(args['stdin']))}" if args.get("stdin") else text
+
+
+def _quoted(word: str, *, expanded: bool) -> str:
+    """A word for a shell; the module expands variables in it all the same."""
+    if not expanded:
+        return shlex.quote(word)
+    parts = re.split(r"(\$(?:\w+|\{[^}]*\}))", word)
+    return (
+        "".join(f'"{part}"' if number % 2 else shlex.quote(part) for number, part in enumerate(parts) if part) or "''"
+    )
 
 
 def _said(name: str, args: Arguments) -> Iterator[Said]:
@@ -158,6 +173,12 @@ def _query(args: Arguments) -> Iterator[Said]:
         yield from sql_risk(str(text))
 
 
+def _job(args: Arguments) -> Iterator[Said]:
+    yield from _state("service", "medium", "medium", "scheduled jobs")(args)
+    text = "" if _gone(args) else _text(args, "job", "command")
+    yield from ((finding.level, finding.category, finding.reason) for finding in judge(text))
+
+
 _packages = _state("package", "high", "medium", "packages")
 _FIXED: dict[str, Callable[[Arguments], Iterator[Said]]] = {
     "script": _always("medium", "opaque", "runs a script whose text is not judged here"),
@@ -177,7 +198,15 @@ _FIXED: dict[str, Callable[[Arguments], Iterator[Said]]] = {
     "sysctl": _always("high", "kernel", "sets kernel variables"),
     "modprobe": _always("high", "kernel", "changes what the kernel has loaded"),
     "selinux": _always("high", "kernel", "changes mandatory access control"),
-    "cron": _state("service", "medium", "medium", "scheduled jobs"),
+    "cron at": _job,
+    "docker_container docker_compose docker_compose_v2 podman_container": _state(
+        "service", "medium", "medium", "containers"
+    ),
+    "docker_volume podman_volume k8s helm": _state("service", "high", "medium", "containers with their data"),
+    "redis_cluster_failover": _always("medium", "service", "moves a service to another node"),
+    "ros_stack cloudformation heat_stack ec2_instance rds_instance s3_bucket": _state(
+        "cloud", "high", "medium", "resources of a cloud"
+    ),
     "mysql_db postgresql_db mongodb_db": _database,
     "mysql_user postgresql_user postgresql_privs mysql_role": _always(
         "high", "database", "changes who may do what in a database"

@@ -46,6 +46,19 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("high", "community.mysql.mysql_query", {"query": ["select 1", "drop table t"]}),
     ("low", "community.postgresql.postgresql_query", {"query": "select 1"}),
     ("low", "some.other.module", {"anything": 1}),
+    ("high", "ansible.builtin.command", {"cmd": "rm -rf $TARGET"}),
+    ("high", "ansible.builtin.command", {"argv": ["rm", "-rf", "${TARGET}/x"]}),
+    ("high", "ansible.builtin.command", {"cmd": "$COMMAND now"}),
+    ("medium", "ansible.builtin.command", {"cmd": "rm -rf $TARGET", "expand_argument_vars": False}),
+    ("high", "ansible.builtin.command", {"_raw_params": "true; reboot", "_uses_shell": True}),
+    ("high", "ansible.builtin.command", {"cmd": "sh", "stdin": "reboot"}),
+    ("medium", "ansible.builtin.shell", {"cmd": "import os", "executable": "/usr/bin/python3"}),
+    ("high", "ansible.builtin.shell", {"cmd": "reboot", "executable": "/bin/bash"}),
+    ("high", "ansible.builtin.cron", {"name": "x", "job": "reboot"}),
+    ("medium", "ansible.builtin.cron", {"name": "x", "job": "reboot", "state": "absent"}),
+    ("high", "opsctl.cloud.ros_stack", {"name": "x", "state": "absent"}),
+    ("medium", "opsctl.cloud.ros_stack", {"name": "x", "state": "present"}),
+    ("high", "amazon.aws.ec2_instance", {"name": "x", "state": "terminated"}),
 ]
 
 
