@@ -28,8 +28,18 @@ _CHECKING: dict[str, Checking] = {
 KNOWN_HOSTS = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
 """Where OpenSSH looks."""
 
+_TRUE = ("true", "yes", "1", "on", "y", "t")
 _SSH = ("ssh", "smart", "ansible.builtin.ssh")
-_HARMLESS = ("controlmaster", "controlpersist", "controlpath", "loglevel", "batchmode", "identitiesonly")
+_HARMLESS = (
+    "controlmaster",
+    "controlpersist",
+    "controlpath",
+    "loglevel",
+    "batchmode",
+    "identitiesonly",
+    "-C",
+    "compression",
+)
 """Options of ssh that say nothing about where and how safely it connects, to one who keeps his own connections."""
 
 
@@ -88,12 +98,15 @@ def connection(name: str, variables: Mapping[str, Any], user: str, become: bool,
         if variables.get(option):
             raise Foreign(f"it sets {option}")
     ssh = _options(f"{first('ansible_ssh_common_args')} {first('ansible_ssh_extra_args')} {rest.options}")
-    becoming = become or first("ansible_become").lower() in ("true", "yes", "1", "on")
+    becoming = become or first("ansible_become").lower() in _TRUE
     if becoming and (method := first("ansible_become_method") or "sudo") not in ("sudo", "ansible.builtin.sudo"):
         raise Foreign(f"it becomes by {method}")
     if becoming and (first("ansible_become_flags") or first("ansible_become_exe")):
         raise Foreign("it sets how sudo is called")
     known = ssh.get("userknownhostsfile", "")
+    checking = rest.checking
+    if told := first("ansible_ssh_host_key_checking", "ansible_host_key_checking"):
+        checking = "yes" if told.lower() in _TRUE else "no"
     return Connection(
         name=name,
         address=first("ansible_ssh_host", "ansible_host") or name,
@@ -103,7 +116,7 @@ def connection(name: str, variables: Mapping[str, Any], user: str, become: bool,
         password=first("ansible_ssh_password", "ansible_ssh_pass", "ansible_password") or rest.password,
         alias=ssh.get("hostkeyalias", ""),
         known_hosts=tuple(known.split()) if known else KNOWN_HOSTS,
-        checking=_checked(ssh["stricthostkeychecking"]) if "stricthostkeychecking" in ssh else rest.checking,
+        checking=_checked(ssh["stricthostkeychecking"]) if "stricthostkeychecking" in ssh else checking,
         jump=ssh.get("proxyjump", ""),
         connect_timeout=_number(
             ssh.get("connecttimeout") or first("ansible_ssh_timeout") or str(rest.connect_timeout), "timeout"
@@ -162,7 +175,7 @@ def _pairs(words: Iterator[str]) -> Iterator[tuple[str, str]]:
         if flag == "-J":
             yield "proxyjump", value
         else:
-            name, _, text = value.replace("=", " ", 1).strip().partition(" ")
+            name, _equal, text = value.replace("=", " ", 1).strip().partition(" ")
             yield name.lower(), text.strip().strip('"')
 
 

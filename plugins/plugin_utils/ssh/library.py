@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = ["MISSING", "asyncssh"]
+
 asyncssh: Any
 try:
     import asyncssh

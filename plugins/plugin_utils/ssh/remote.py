@@ -75,14 +75,26 @@ def wrapped(command: Command, become_user: str, word: str, *, asked: bool = Fals
     there is a password for sudo, which asks for it with the prompt of `become.asks`.
     """
     line = f"/bin/sh -c {shlex.quote(_body(command, word if become_user else ''))}"
-    entered = b"".join((_exports(command), b"\n", command.stdin or b"", command.script or b""))
+    entered = _entered(command)
     if not become_user:
         return line, entered
     how = f"-S -k -p {shlex.quote(asks(word))}" if asked else "-n"
     return f"sudo -H {how} -u {shlex.quote(become_user)} {line}", entered
 
 
-def _body(command: Command, word: str) -> str:
+def plain(command: Command, limit: float) -> tuple[str, bytes]:
+    """The same for a way whose standard input ends when all is written: the host itself sees that it ends in time.
+
+    Where the host has no program `timeout` nothing does.
+    """
+    return f"/bin/sh -c {shlex.quote(_body(command, '', limit))}", _entered(command)
+
+
+def _entered(command: Command) -> bytes:
+    return b"".join((_exports(command), b"\n", command.stdin or b"", command.script or b""))
+
+
+def _body(command: Command, word: str, limit: float | None = None) -> str:
     parts = ["exec 3<&0 </dev/null\n", "newline='\n'\n", "IFS= read -r given <&3 || exit 1\n", 'eval "$given"\n']
     if word:
         parts.insert(0, f"echo {word}; echo {word} >&2\n")
@@ -104,6 +116,9 @@ def _body(command: Command, word: str) -> str:
         argv = f"{argv} <&4 4<&-"
     if command.directory:
         parts.append(f"cd {shlex.quote(command.directory)} || exit 1\n")
+    if limit is not None:
+        timeout = "timeout=\nif command -v timeout >/dev/null; then timeout='timeout -k 1 %g'; fi\n" % limit
+        return "".join([*parts, timeout, f"$timeout {argv} 3<&-\n"])
     parts += [_WATCH, f"{argv} 3<&-\n", "status=$?\n", "kill -KILL $watch 2>/dev/null\n", "exit $status\n"]
     return "".join(parts)
 
