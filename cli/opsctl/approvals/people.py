@@ -12,6 +12,8 @@ from typing import Any
 from opsctl.policy.identity import Identity, of_name, of_uid
 
 _UNSET = 4294967295
+_LOGGED = Path("/proc/self/loginuid")
+"""The audit id: who logged in, whatever he became since; only root can change it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def present() -> Person:
 
 def _behind(uid: int) -> int | None:
     """The user who logged in and became this one: the audit id of the session, else the nearest other ancestor."""
-    logged = _number(Path("/proc/self/loginuid"))
+    logged = _number(_LOGGED)
     if logged not in (None, _UNSET):
         return None if logged == uid else logged
     pid = os.getppid()
