@@ -277,11 +277,30 @@ def test_killed_in_a_pause_it_is_lost_and_leaves_nothing(
     run.kill()
     run.communicate()
     wait_for(lambda: not processes_with(f"OPSCTL_RUN_ID={identity}"), 15)
-    assert status(cli) == "lost"
+    assert status(cli) == "paused"
+    lost = cli("runs", "show", identity, "-o", "json").json
+    assert (lost["status"], len(lost["not_started"])) == ("lost", 5 if kind == "command" else 0)
+    assert not list((cli.home / "control").glob("*"))
     assert cli("runs", "continue", identity).line == f"opsctl: Run {identity} does not run: it is lost"
     assert cli("runs", "locks", "-o", "json").json == []
     assert ledger(cli)[-1] == "lost"
     assert cli("audit", "verify").code == 0
+
+
+@pytest.mark.parametrize("after", [0.7, 1.1, 1.6])
+def test_killed_at_any_moment_nothing_goes_on_and_nothing_stays_locked(
+    cli: Cli, playbook: Callable[..., list[str]], background: Background, tmp_path: Path, after: float
+) -> None:
+    run = background(*playbook("--batch", "1"))
+    time.sleep(after)
+    run.kill()
+    run.communicate()
+    cli("runs", "list")
+    assert status(cli) in ("", "lost", "succeeded")
+    done = (tmp_path / "log").read_text() if (tmp_path / "log").exists() else ""
+    assert cli("runs", "locks", "-o", "json").json == []
+    assert cli("audit", "verify").code == 0
+    assert done == ((tmp_path / "log").read_text() if (tmp_path / "log").exists() else "")
 
 
 @pytest.mark.parametrize("kind", ["command", "playbook"])

@@ -11,6 +11,7 @@ from opsctl.commands import control
 from opsctl.commands.again import resume, retry
 from opsctl.commands.approvals import start
 from opsctl.commands.common import Output, RunId, desk, group
+from opsctl.commands.compare import compare
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,6 +20,7 @@ app = group("Look at runs: state, hosts, logs; repeat them, go on with them.")
 app.command()(retry)
 app.command()(resume)
 app.command()(start)
+app.command()(compare)
 
 
 @app.command("list")
@@ -150,6 +152,7 @@ def _show(result: dict[str, Any]) -> RenderableType:
                 ("stack", result["targets"].get("stack")),
                 ("limit", result["targets"].get("limit")),
                 ("mode", ", ".join(options)),
+                ("rate", ", ".join(f"{name} {value}" for name, value in result["options"].get("rate", {}).items())),
                 ("parameters", json.dumps(result["parameters"], ensure_ascii=False)),
                 ("created", result["created"]),
                 ("started", result["started"]),

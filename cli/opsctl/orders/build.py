@@ -19,7 +19,7 @@ from opsctl.orders.content import digest, located
 from opsctl.orders.rate import rate
 from opsctl.orders.spec import Spec
 from opsctl.output import say
-from opsctl.runs.conduct import Work
+from opsctl.runs.work import Work
 from opsctl.runs.locks import of_hosts, of_stack
 from opsctl.runs.request import RunRequest, Targets, me
 from opsctl.settings import Cloud, Settings
@@ -58,6 +58,9 @@ def build(spec: Spec, home: Path, settings: Settings, *, parent: str = "") -> Or
         )
     kinds = {"scenario": _scenario, "playbook": _playbook, "module": _module}
     order = kinds.get(spec.kind, _fanout)(spec, home, settings)
+    if spec.check:
+        # Nothing is changed.
+        order = replace(order, work=replace(order.work, locks=()))
     kept = order.spec.plain(order.request.secrets)
     return replace(order, request=replace(order.request, spec=kept, parent=parent))
 

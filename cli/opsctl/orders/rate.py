@@ -33,7 +33,4 @@ def rate(spec: Spec, settings: Settings) -> Rate:
     if spec.kind not in ("command", "script"):
         # Tasks have `until` and `retries` of their own.
         found = replace(found, retries=DEFAULT.retries, retry_delay=DEFAULT.retry_delay)
-    if spec.check:
-        # Nothing is changed.
-        found = replace(found, lock=False)
     return found
