@@ -109,6 +109,17 @@ def test_people_see_time_run_host_task_and_what(ran: Cli) -> None:
     assert "hello clara" in line
 
 
+def test_hosts_of_a_run_are_compared_task_by_task(ran: Cli) -> None:
+    assert ran("runs", "compare", "last", "--task", "greet", "--all", "-o", "json").json == [
+        {
+            "play": "Say hello",
+            "task": "Greet",
+            "same": True,
+            "groups": [{"count": 1, "hosts": ["localhost"], "state": "ok", "text": "hello clara", "diff": []}],
+        }
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -187,7 +187,9 @@ class Progress:
 
 def natural(name: str) -> list[tuple[bool, int, str]]:
     """Sorts node-2 before node-10."""
-    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name) if part]
+    return [
+        (not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name) if part
+    ]
 
 
 def replay(records: Any) -> Progress:
