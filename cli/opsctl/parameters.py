@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from opsctl.errors import UsageError, suggest
+from opsctl.secrets.reference import LOCKED, encrypted
 
 Source = Literal["role", "template"]
 
@@ -126,9 +128,10 @@ def given(texts: Iterable[str], read: Callable[[str], str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for text in texts:
         if text.startswith("@"):
-            values |= _mapping(read(text[1:]), text)
+            content = read(text[1:])
+            values |= _encrypted(content, text) if encrypted(content) else mapping(content, text)
         elif text.lstrip().startswith("{"):
-            values |= _mapping(text, "-e {...}")
+            values |= mapping(text, "-e {...}")
         else:
             name, equals, value = text.partition("=")
             if not equals or not name.strip():
@@ -295,9 +298,34 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _mapping(text: str, where: str) -> dict[str, Any]:
+class _Loader(yaml.SafeLoader):
+    """Takes what Ansible has encrypted (`!vault`) as it is."""
+
+
+def _scalar(loader: Any, node: Any) -> Any:
+    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else loader.construct_object(node)
+
+
+_Loader.add_constructor("!vault", lambda loader, node: {LOCKED: _scalar(loader, node)})
+_Loader.add_constructor("!unsafe", _scalar)
+
+
+def _encrypted(content: str, where: str) -> dict[str, Any]:
+    """The name of a whole encrypted file of variables, which is opened when the run is built."""
+    if where == "@-":
+        return {where: {LOCKED: content}}
+    path = Path(where[1:]).expanduser().absolute()
+    return {f"@{path}": {"secret": f"ansible-vault:{path}"}}
+
+
+def mapping(text: str, where: str) -> dict[str, Any]:
+    """A YAML or JSON mapping.
+
+    Raises:
+        UsageError: it is none; the message does not quote it.
+    """
     try:
-        loaded = yaml.safe_load(text)
+        loaded = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader that knows two more tags
     except yaml.YAMLError as error:
         # The error's own text quotes the line, which may hold a secret.
         mark = getattr(error, "problem_mark", None)

@@ -196,6 +196,8 @@ def _what(kind: str, data: dict[str, Any]) -> str:
         return f"{data['content']} {data['action']} on {data['cloud']}"
     if kind == "decided":
         return f"{data['verdict']} by rule {data['rule']}"
+    if kind == "observed":
+        return f"{data['content']}: {data['status']}"
     if kind == "finished":
         return " ".join(part for part in (data["status"], data["message"]) if part)
     return str(data.get("message", ""))

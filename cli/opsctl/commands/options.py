@@ -119,9 +119,27 @@ class How:
         ),
     ] = ""
 
+    vault_password_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--vault-password-file",
+            metavar="FILE",
+            help="Opens what Ansible Vault encrypted (else: ANSIBLE_VAULT_PASSWORD_FILE, OPSCTL_VAULT_PASSWORD).",
+            show_default=False,
+        ),
+    ] = None
+    ask_vault_pass: Annotated[bool, typer.Option("--ask-vault-pass", "-J", help="Ask for the vault password.")] = False
+
     def plain(self) -> dict[str, Any]:
         """As parts of a spec."""
-        return {"forks": self.forks or 0, "reason": self.reason, "emergency": self.break_glass}
+        file = self.vault_password_file
+        return {
+            "forks": self.forks or 0,
+            "reason": self.reason,
+            "emergency": self.break_glass,
+            "vault_password_file": "" if file is None else str(file.expanduser().absolute()),
+            "ask_vault_pass": self.ask_vault_pass,
+        }
 
 
 def environment(pairs: list[str] | None) -> dict[str, str]:

@@ -138,7 +138,7 @@ def _show(result: dict[str, Any]) -> RenderableType:
     from opsctl.runs.result import drawn
     from opsctl.runs.show import counts
 
-    options = [name for name in ("check", "diff") if result["options"].get(name)]
+    options = [name for name in ("check", "diff", "observed") if result["options"].get(name)]
     parts: list[RenderableType] = [
         fields(
             [

@@ -19,9 +19,11 @@ from opsctl.orders.content import digest, located
 from opsctl.orders.rate import rate
 from opsctl.orders.spec import Spec
 from opsctl.output import say
-from opsctl.runs.work import Work
 from opsctl.runs.locks import of_hosts, of_stack
 from opsctl.runs.request import RunRequest, Targets, me
+from opsctl.runs.work import Work
+from opsctl.secrets.locked import password
+from opsctl.secrets.resolve import resolved
 from opsctl.settings import Cloud, Settings
 from opsctl.targets import Found, Places, find
 
@@ -56,13 +58,23 @@ def build(spec: Spec, home: Path, settings: Settings, *, parent: str = "") -> Or
         raise UsageError(
             f"Secrets are not kept: {', '.join(lost)} must be given again (-e NAME=VALUE, --env NAME=VALUE)"
         )
+    password(spec.vault_password_file, ask=spec.ask_vault_pass)
+    named, around = resolved(spec.parameters), resolved(spec.environment)
+    spec = replace(spec, parameters=named.values, environment=around.values)
     kinds = {"scenario": _scenario, "playbook": _playbook, "module": _module}
     order = kinds.get(spec.kind, _fanout)(spec, home, settings)
     if spec.check:
         # Nothing is changed.
         order = replace(order, work=replace(order.work, locks=()))
-    kept = order.spec.plain(order.request.secrets)
-    return replace(order, request=replace(order.request, spec=kept, parent=parent))
+    kept = named.kept_in(order.spec.plain(order.request.secrets), around)
+    request = replace(
+        order.request,
+        spec=kept,
+        parent=parent,
+        references={**named.shown, **{f"env.{name}": value for name, value in around.shown.items()}},
+    )
+    work = replace(order.work, hidden=order.work.hidden | named.hidden | around.hidden)
+    return replace(order, request=request, work=work)
 
 
 def _scenario(spec: Spec, home: Path, settings: Settings) -> Order:

@@ -40,6 +40,10 @@ class Spec:
     ask_pass: bool = False
     """The SSH password is asked for, each time."""
     ask_become_pass: bool = False
+    vault_password_file: str = ""
+    """What opens variables that Ansible Vault encrypted; empty = as the environment says."""
+    ask_vault_pass: bool = False
+    """The vault password is asked for, each time."""
     parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
     check: bool = False
     diff: bool = False

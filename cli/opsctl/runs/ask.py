@@ -17,6 +17,8 @@ from opsctl.errors import Canceled, ContentError, OpsctlError, RunTimedOut
 from opsctl.runs.execute import Execution, Job, environment, task
 from opsctl.runs.progress import message
 from opsctl.runs.workspace import workspace
+from opsctl.secrets.locked import unlocked
+from opsctl.secrets.reference import LOCKED
 
 _TIMEOUT = 120
 """Seconds for one answer."""
@@ -83,6 +85,8 @@ def hosts(access: Access, pattern: str = "") -> dict[str, Any]:
 def _bare(value: Any) -> Any:
     """Values without the mark Ansible puts on text from outside: it means something to templates only."""
     if isinstance(value, dict):
+        if value.keys() == {LOCKED}:
+            return unlocked(str(value[LOCKED]), "the inventory")
         return _bare(value[_UNSAFE]) if value.keys() == {_UNSAFE} else {key: _bare(item) for key, item in value.items()}
     return [_bare(item) for item in value] if isinstance(value, list) else value
 

@@ -11,7 +11,7 @@ from opsctl.clock import now
 from opsctl.clouds import secrets
 from opsctl.errors import Canceled, OpsctlError
 from opsctl.events.journal import Journal
-from opsctl.events.redact import Redactor
+from opsctl.events.veil import Veil
 from opsctl.pace.brake import Brake
 from opsctl.pace.talk import Paced
 from opsctl.policy.ceiling import ceilings
@@ -122,7 +122,7 @@ def _execute(
     try:
         brake = hold.brake(request)
         execution: Running = _execution(job, request, work, lambda: recorder.waiting, brake)
-        recorder = Recorder(journal, Redactor(hidden), view, on_error=lambda: execution.stop("broken"))
+        recorder = Recorder(journal, Veil(hidden, space / "veil"), view, on_error=lambda: execution.stop("broken"))
         recorder.note({"time": now(), "event": "run_start", "data": request.plain()})
         with desk.ledger.writing() as writing:
             desk.store.move(writing.connection, request.id, "running", started=now())
@@ -141,11 +141,11 @@ def _execute(
     result = work.pick(last) if request.kind == "module" and last else recorder.progress.result
     if work.conclude is not None:
         result = work.conclude(journal.path)
-    return _finish(desk, request, status, message, recorder.progress, result)
+    return _finish(desk, request, status, message, recorder.progress, result=result)
 
 
 def _finish(
-    desk: Desk, request: RunRequest, status: str, message: str, progress: Progress, result: Any = None
+    desk: Desk, request: RunRequest, status: str, message: str, progress: Progress, *, result: Any = None
 ) -> Ended:
     code = EXIT[status]
     kind = "canceled" if status == "canceled" else "finished"

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from opsctl import inside
 from opsctl import judged as judging
 from opsctl.errors import ContentError
+from opsctl.events.veil import VARIABLE as VEIL
 from opsctl.runs import guard
 from opsctl.runs.process import RUN_VARIABLE, sweep
 from opsctl.runs.workspace import write
@@ -199,7 +200,9 @@ def environment(job: Job) -> dict[str, str]:
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
         "MAX_EVENT_RES": str(_largest()),
         "ANSIBLE_CALLBACK_PLUGINS": ":".join(filter(None, (given.get("ANSIBLE_CALLBACK_PLUGINS"), _INSIDE))),
+        "ANSIBLE_TARGET_LOG_INFO": f"run={job.id}",
         RUN_VARIABLE: job.id,
+        VEIL: str(job.space / "veil"),
         **job.environment,
         **({} if job.limits is None else {judging.VARIABLE: str(job.space / _LIMITS)}),
     }

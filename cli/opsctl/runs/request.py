@@ -79,6 +79,8 @@ class RunRequest:
     parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
     secrets: frozenset[str] = frozenset()
     """Names of parameters whose values must not be seen."""
+    references: Mapping[str, Any] = field(default_factory=dict)
+    """By parameter: where its secrets are kept; that may be seen, and is recorded in place of the value."""
     reason: str = ""
     check: bool = False
     diff: bool = False
@@ -101,7 +103,8 @@ class RunRequest:
     @property
     def masked(self) -> dict[str, Any]:
         """The parameters as they may be recorded."""
-        return {name: MASK if name in self.secrets else value for name, value in self.parameters.items()}
+        hidden = {name: MASK if name in self.secrets else value for name, value in self.parameters.items()}
+        return {**hidden, **self.references}
 
     @property
     def options(self) -> dict[str, Any]:
