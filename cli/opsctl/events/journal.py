@@ -91,15 +91,15 @@ def encode(record: dict[str, Any]) -> bytes:
     return dumped(record).encode("ascii") + b"\n"
 
 
-def read(path: Path, after: int = 0) -> Iterator[dict[str, Any]]:
-    """The records with a higher number than `after`.
+def read(path: Path, after: int = 0, *, sound: bool = True) -> Iterator[dict[str, Any]]:
+    """The records with a higher number than `after`; damaged lines are passed over, unless it must be `sound`.
 
     Raises:
         StoreError: there is no such journal, or a line of it is damaged.
     """
     try:
         with path.open("rb") as file:
-            yield from _lines(file, path, after)
+            yield from _lines(file, path, after, sound=sound)
     except FileNotFoundError:
         raise StoreError(gone(path)) from None
     except OSError as error:
@@ -138,20 +138,28 @@ def follow(path: Path, over: Callable[[], bool], interval: float = 0.2) -> Itera
             time.sleep(interval)
 
 
-def _lines(file: Any, path: Path, after: int) -> Iterator[dict[str, Any]]:
+def _lines(file: Any, path: Path, after: int, *, sound: bool = True) -> Iterator[dict[str, Any]]:
     while True:
         start = file.tell()
         line = file.readline()
         if not line.endswith(b"\n"):
             file.seek(start)
             return
-        try:
-            record = json.loads(line)
-            fresh = record["seq"] > after
-        except (ValueError, KeyError, TypeError):
-            raise StoreError(f"Cannot read {path}: damaged at byte {start}") from None
-        if fresh:
+        record = _record(line)
+        if record is None:
+            if sound:
+                raise StoreError(f"Cannot read {path}: damaged at byte {start}")
+        elif record["seq"] > after:
             yield record
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+        sound = isinstance(record["seq"], int) and isinstance(record["event"], str)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return record if sound else None
 
 
 def _write(file: int, data: bytes) -> None:
@@ -161,15 +169,28 @@ def _write(file: int, data: bytes) -> None:
 
 
 def _repair(file: int) -> int:
-    """Cut a torn last line; the number of the last whole one."""
+    """Cut a torn last line; the number of the last whole one. Damaged lines before it stay, and count."""
     size = position = os.fstat(file).st_size
-    tail = b""
-    while position > 0 and tail.count(b"\n") < 2:
+    tail, end, damaged = b"", 0, 0
+    while position > 0:
         step = min(_BLOCK, position)
         position -= step
         tail = os.pread(file, step, position) + tail
-    end = tail.rfind(b"\n") + 1
-    if end < len(tail):
-        os.ftruncate(file, size - len(tail) + end)
-    whole = tail[:end].splitlines()
-    return int(json.loads(whole[-1])["seq"]) if whole else 0
+        if not end and (newline := tail.rfind(b"\n") + 1):
+            end = position + newline
+            tail = tail[:newline]
+        # The first line of what was read may lack its beginning.
+        lines = tail.split(b"\n")[:-1] if end else []
+        while len(lines) > (position > 0):
+            record = _record(lines.pop())
+            if record is not None:
+                return _cut(file, size, end, record["seq"] + damaged)
+            damaged += 1
+            tail = b"\n".join([*lines, b""]) if lines else b""
+    return _cut(file, size, end, damaged)
+
+
+def _cut(file: int, size: int, end: int, seq: int) -> int:
+    if end < size:
+        os.ftruncate(file, end)
+    return seq

@@ -71,6 +71,31 @@ def test_a_damaged_line_is_said_with_its_place(tmp_path: Path) -> None:
         list(read(tmp_path / "j"))
 
 
+@given(records=RECORDS, garbage=st.lists(st.binary(max_size=60).filter(lambda line: b"\n" not in line), max_size=3))
+def test_a_journal_with_damaged_lines_goes_on_after_them(records: list[dict[str, Any]], garbage: list[bytes]) -> None:
+    with TemporaryDirectory() as directory:
+        path = Path(directory, "j.ndjson")
+        written(path, records)
+        with path.open("ab") as file:
+            file.write(b"".join(line + b"\n" for line in garbage) + b"\0\0torn")
+        written(path, [{"event": "after"}])
+        found = list(read(path, sound=False))
+        assert [record["seq"] for record in found] == [*range(1, len(records) + 1), len(records) + len(garbage) + 1]
+        assert path.read_bytes().count(b"\n") == len(records) + len(garbage) + 1
+        if garbage:
+            with pytest.raises(StoreError, match="damaged at byte"):
+                list(read(path))
+
+
+def test_a_journal_is_repaired_across_the_blocks_it_is_read_in(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    written(path, [{"event": "large", "stdout": "x" * 3_000_000}, {"event": "small"}])
+    with path.open("ab") as file:
+        file.write(b"y" * 2_500_000 + b"\n" + b"z" * 1_500_000)
+    written(path, [{"event": "after"}])
+    assert [record["seq"] for record in read(path, sound=False)] == [1, 2, 4]
+
+
 def test_reading_begins_after_a_number(tmp_path: Path) -> None:
     written(tmp_path / "j", [{"event": str(number)} for number in range(5)])
     assert [record["seq"] for record in read(tmp_path / "j", after=3)] == [4, 5]
