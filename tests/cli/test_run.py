@@ -267,7 +267,9 @@ def test_an_output_of_many_megabytes_comes_through_whole(cli: Cli) -> None:
     assert cli("run", "scenario", "big").code == 0
     events = [json.loads(line) for line in cli("runs", "logs", "last", "--events").out.splitlines()]
     done = next(event for event in events if event["event"] == "host_ok")
-    assert len(done["data"]["res"]["stdout"]) == 3_000_003
+    said = [event["stdout"] for event in events if event["event"] == "host_output"]
+    assert "".join(said) == "x" * 3_000_000 + "end"
+    assert done["data"]["res"]["output"] == {"stdout": 3_000_003}
 
 
 def test_nobody_who_reads_slowly_stops_a_run(cli: Cli, background: object) -> None:

@@ -13,7 +13,7 @@ from opsctl.orders.spec import Spec
 from opsctl.runs.request import Requester
 
 if TYPE_CHECKING:
-    from opsctl.runs.conduct import Desk
+    from opsctl.runs.desk import Desk
     from opsctl.runs.store import Run
 
 

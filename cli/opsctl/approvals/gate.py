@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from opsctl.approvals import store
 from opsctl.approvals.changes import changed
+from opsctl.approvals.checked import preview
 from opsctl.approvals.people import Person, present
-from opsctl.approvals.plan import preview
 from opsctl.approvals.preview import base, differs
 from opsctl.approvals.rules import asks, entitled, expires, may_break, owns
 from opsctl.approvals.say import clean, described, entry

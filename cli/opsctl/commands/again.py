@@ -63,10 +63,12 @@ def resume(
 
 def _again(run: str, change: Any, given: tuple[Any, Any, str], output: Any, *, strict: bool) -> None:
     from dataclasses import replace
+    from functools import partial
 
     from opsctl.commands.run import show
     from opsctl.orders.again import same, spec_of
     from opsctl.orders.build import build
+    from opsctl.runs.conduct import conduct
 
     state = desk(output=output)
     found = state.store.get(run)
@@ -75,4 +77,4 @@ def _again(run: str, change: Any, given: tuple[Any, Any, str], output: Any, *, s
     order = build(replace(spec, reason=reason or spec.reason), state.home, state.settings, parent=found.id)
     if strict:
         same(found, order.request.digest, order.found.variables if order.found else None)
-    show(state, order)
+    show(state, order, partial(conduct, state))

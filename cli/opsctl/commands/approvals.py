@@ -84,10 +84,11 @@ def edit(  # noqa: PLR0917 - Typer passes options by name
     """Change what you asked for: a new run with a new approval; the old one, and who agreed to it, is void."""
     from opsctl.approvals.again import edited
     from opsctl.commands.run import show as perform
+    from opsctl.runs.conduct import conduct
 
     state = desk(output=output)
     changes = {"words": tuple(words or ()), "parameters": variables(extra), "pattern": hosts, "reason": reason}
-    perform(state, edited(state, state.store.get(run), changes))
+    perform(state, edited(state, state.store.get(run), changes), partial(conduct, state))
 
 
 @app.command()
@@ -110,17 +111,19 @@ def start(run: RunId, extra: _Secrets = None, output: Output = None) -> None:
     from opsctl.approvals.again import again
     from opsctl.commands.run import show as perform
     from opsctl.errors import UsageError
+    from opsctl.runs.conduct import resume
 
     if any(not text.startswith("@") for text in extra or ()):
         raise UsageError("Secrets do not belong on a command line, which everybody can see: give -e @FILE or -e @-")
     state = desk(output=output)
     order = again(state, state.store.get(run), variables(extra))
-    perform(state, order, partial(state.resume, check=_checked(state, order)))
+    perform(state, order, partial(resume, state, check=_checked(state, order)))
 
 
 def _checked(state: Any, order: Order) -> dict[str, Any] | None:
     """What `--check --diff` says today, where the approval was given on what it said then."""
-    from opsctl.approvals.plan import checking, said
+    from opsctl.approvals.checked import said
+    from opsctl.approvals.plan import checking
     from opsctl.commands.plan import check
     from opsctl.output import say
 

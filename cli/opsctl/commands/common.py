@@ -10,7 +10,7 @@ import typer
 from opsctl.output import Format
 
 if TYPE_CHECKING:
-    from opsctl.runs.conduct import Desk
+    from opsctl.runs.desk import Desk
     from opsctl.settings import Settings
 
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -112,7 +112,7 @@ def desk(**flags: Any) -> Desk:
     """The state of this home; says on stderr what killed commands left."""
     from opsctl.home import home
     from opsctl.output import say
-    from opsctl.runs.conduct import Desk
+    from opsctl.runs.desk import Desk
 
     place: Path = home()
     found = Desk(place, settings(**flags))

@@ -25,7 +25,8 @@ def perform(spec: Spec, output: Format | None) -> None:
     """Show it; exit status 6 when policy denies it, or as the check ended."""
     from dataclasses import replace
 
-    from opsctl.approvals.plan import checking, planned, said
+    from opsctl.approvals.checked import said
+    from opsctl.approvals.plan import checking, planned
     from opsctl.errors import UsageError, Waiting
     from opsctl.orders.build import build
     from opsctl.output import emit
@@ -51,11 +52,12 @@ def perform(spec: Spec, output: Format | None) -> None:
 def check(state: Any, spec: Spec, covered: str = "") -> Any:
     """Run the check of a plan; how it ended. `covered`: the approved run whose plan it is."""
     from opsctl.orders.build import build
+    from opsctl.runs.conduct import conduct
     from opsctl.runs.show import screen
 
     order = build(spec, state.home, state.settings)
     with screen(order.request, state) as view:
-        return state.conduct(order.request, order.work, view, view.begin, covered=covered)
+        return conduct(state, order.request, order.work, view, view.begin, covered=covered)
 
 
 def _drawn(plan: dict[str, Any]) -> RenderableType:

@@ -15,7 +15,7 @@ from opsctl.output import Format
 if TYPE_CHECKING:
     from opsctl.orders.build import Order
     from opsctl.orders.spec import Spec
-    from opsctl.runs.conduct import Ended
+    from opsctl.runs.work import Ended
 
 app = group("Run something, recorded and audited.")
 
@@ -23,13 +23,14 @@ app = group("Run something, recorded and audited.")
 def perform(spec: Spec, output: Format | None) -> None:
     """Run it."""
     from opsctl.orders.build import build
+    from opsctl.runs.conduct import conduct
 
     state = desk(output=output)
-    show(state, build(spec, state.home, state.settings), partial(state.conduct, emergency=spec.emergency))
+    show(state, build(spec, state.home, state.settings), partial(conduct, state, emergency=spec.emergency))
 
 
-def show(state: Any, order: Order, conduct: Callable[..., Ended] | None = None) -> None:
-    """Conduct a run with a view on it, print its result, exit as it ended. `conduct`: how, if not as a new run."""
+def show(state: Any, order: Order, conduct: Callable[..., Ended]) -> None:
+    """Conduct a run with a view on it, print its result, exit as it ended."""
     from opsctl.events.ship.after import after_run
     from opsctl.fanout.show import finish
     from opsctl.output import emit, say
@@ -38,7 +39,7 @@ def show(state: Any, order: Order, conduct: Callable[..., Ended] | None = None) 
     request = order.request
     try:
         with screen(request, state) as view:
-            ended: Ended = (conduct or state.conduct)(request, order.work, view, view.begin)
+            ended: Ended = conduct(request, order.work, view, view.begin)
     finally:
         # Also when it was refused: that is in the ledger.
         after_run(state.home, state.settings)

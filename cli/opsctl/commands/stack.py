@@ -94,6 +94,7 @@ def delete(  # noqa: PLR0917 - Typer passes options by name
     from opsctl.errors import UsageError
     from opsctl.orders.build import build
     from opsctl.orders.spec import Spec
+    from opsctl.runs.conduct import conduct
 
     state = desk(timeout=timeout, output=output)
     profile_name, _ = state.settings.chosen(cloud)
@@ -111,14 +112,14 @@ def delete(  # noqa: PLR0917 - Typer passes options by name
         reason=reason,
         timeout=timeout or 0,
     )
-    conducted(state, build(spec, state.home, state.settings), partial(state.conduct, emergency=break_glass))
+    conducted(state, build(spec, state.home, state.settings), partial(conduct, state, emergency=break_glass))
 
 
 def _stacks(state: Any, cloud: str | None, **arguments: Any) -> list[dict[str, Any]]:
     from opsctl.clouds import access
     from opsctl.errors import UsageError
     from opsctl.runs.ask import ask
-    from opsctl.runs.conduct import stopping
+    from opsctl.runs.signals import stopping
 
     name, profile = state.settings.chosen(cloud)
     if profile.kind == "hosts":

@@ -14,7 +14,8 @@ from opsctl.fanout.index import Index
 from opsctl.fanout.write import blocks, rows
 
 if TYPE_CHECKING:
-    from opsctl.runs.conduct import Desk, Ended
+    from opsctl.runs.desk import Desk
+    from opsctl.runs.work import Ended
 
 
 def recorded(journal: Path) -> dict[str, Any]:

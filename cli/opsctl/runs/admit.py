@@ -15,7 +15,7 @@ from opsctl.runs.process import myself
 from opsctl.runs.request import RunRequest, me
 
 if TYPE_CHECKING:
-    from opsctl.runs.conduct import Desk
+    from opsctl.runs.desk import Desk
 
 
 def ask(desk: Desk, request: RunRequest, emergency: str, covered: str) -> bool:

@@ -16,7 +16,7 @@ from opsctl.runs.locks import Lock, acquire
 from opsctl.runs.request import RunRequest, me
 
 if TYPE_CHECKING:
-    from opsctl.runs.conduct import Desk
+    from opsctl.runs.desk import Desk
 
 
 def lock(desk: Desk, request: RunRequest, locks: Sequence[Lock], reap: Callable[[], object]) -> None:

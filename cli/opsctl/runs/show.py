@@ -17,8 +17,9 @@ from opsctl.runs.result import drawn
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from opsctl.runs.conduct import Desk, Ended
+    from opsctl.runs.desk import Desk
     from opsctl.runs.store import Run
+    from opsctl.runs.work import Ended
 
 
 @contextmanager
