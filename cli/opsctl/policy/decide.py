@@ -12,7 +12,8 @@ from opsctl.policy.calendar import State, states
 from opsctl.policy.grants import Grant, Policy
 from opsctl.policy.identity import of_uid
 from opsctl.policy.load import load
-from opsctl.policy.match import Answer, Case, concerns, every, is_what, is_where
+from opsctl.policy.match import Answer, Case, concerns, every, fits, is_what, is_where
+from opsctl.policy.scope import Where
 from opsctl.runs.membership import unpacked
 from opsctl.runs.request import RunRequest
 
@@ -70,7 +71,7 @@ def decided(case: Case, owner: int, policy: Policy, *, calendar: bool = True) ->
     times = _times(case, policy) if calendar else []
     strictest = Decision("allow", "", "")
     asking: dict[str, Grant] = {}
-    for host in case.hosts or (None,):
+    for host in _distinct(case, [*(grant.where for grant, _answer in about), *(time.entry.where for time in times)]):
         found = _host(case, owner, about, host)
         if found.verdict != "deny" and (state := _held(times, case, host)):
             found = Decision("deny", state.rule, f"{state.text}{_place(host)}")
@@ -80,6 +81,15 @@ def decided(case: Case, owner: int, policy: Policy, *, calendar: bool = True) ->
         if strictest.verdict == "deny" and not strictest.calendar:
             break
     return replace(strictest, asking=tuple(asking.values())) if strictest.verdict == "approve" else strictest
+
+
+def _distinct(case: Case, places: Sequence[Where]) -> Sequence[str | None]:
+    """One host of each kind: all of a kind are in the same of these places, and decided alike."""
+    named = [where.host for where in places if where.host]
+    kinds: dict[object, str] = {}
+    for host, groups in case.hosts.items():
+        kinds.setdefault((groups, case.stacks.get(host), *(fits(names, host) for names in named)), host)
+    return list(kinds.values()) or [None]
 
 
 def _worse(found: Decision, than: Decision) -> bool:

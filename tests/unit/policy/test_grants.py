@@ -342,3 +342,38 @@ def test_a_script_for_another_interpreter_may_be_anything() -> None:
     assert ask(rules, request("x.sh", "script", text="sudo reboot")).rule == "never"
     assert ask(rules, request("x.py", "script", text="#!/usr/bin/python3\n1")).rule == "never"
     assert ask(rules, request("x.py", "script")).rule == "never"
+
+
+WHERES = st.fixed_dictionaries(
+    {}, optional={"host": st.sampled_from(["web-*", "*-1", "db-1"]), "group": st.sampled_from(["web", "db", "*"])}
+) | st.fixed_dictionaries({"stack": st.sampled_from(["shop", "*"])})
+FLEETS = st.dictionaries(
+    st.sampled_from(["web-1", "web-2", "web-3", "db-1", "db-2"]),
+    st.tuples(st.none() | st.frozensets(st.sampled_from(["web", "db"])), st.sampled_from(["", "shop", "x"])),
+    min_size=1,
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["allow", "deny", "approve"]), WHERES), max_size=4), WHERES, FLEETS)
+def test_many_hosts_are_decided_as_each_of_them_is(
+    grants: list[tuple[str, dict[str, str]]], frozen: dict[str, str], fleet: dict[str, tuple[Any, str]]
+) -> None:
+    named = [
+        {"name": f"g{number}", "who": "bob", "effect": effect, "where": where}
+        for number, (effect, where) in enumerate(grants)
+    ]
+    rules = Policy.model_validate({"grants": named, "calendar": {"freezes": [{"name": "f", "where": frozen}]}})
+
+    def decision(hosts: list[str]) -> Decision:
+        groups = {host: fleet[host][0] for host in hosts}
+        stacks = {host: fleet[host][1] for host in hosts}
+        return decided(Case(request(), BOB, MONDAY, groups, stacks), OWNER, rules)
+
+    alone, together = [decision([host]) for host in fleet], decision(list(fleet))
+    order = [("allow", False), ("approve", False), ("deny", True), ("deny", False)]
+    worst = max(alone, key=lambda each: order.index((each.verdict, each.calendar)))
+    assert (together.verdict, together.calendar) == (worst.verdict, worst.calendar)
+    assert together.rule in {each.rule for each in alone}
+    if together.verdict == "approve":
+        asking = {grant.name for each in alone for grant in each.asking}
+        assert {grant.name for grant in together.asking} == asking

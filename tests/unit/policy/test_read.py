@@ -154,3 +154,11 @@ def test_strange_yaml_is_refused_in_one_line(text: str) -> None:
     said = refused(text)
     assert said.startswith(NAME) or not text.strip(), said
     assert "\n" not in said
+
+
+def test_the_examples_of_the_documentation_are_a_policy() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "policy.md").read_text()
+    blocks = [block.split("```")[0] for block in text.split("```yaml\n")[1:]]
+    policy = read("".join(blocks))
+    assert [grant.name for grant in policy.grants] == ["readers", "dba-by-day", "dangerous"]
+    assert [entry.name for _kind, entry in policy.calendar.entries()] == ["christmas", "month-end", "databases"]
