@@ -135,6 +135,9 @@ def test_an_approval_lifts_the_limits_of_those_that_asked() -> None:
     assert refusal(text, shell("reboot"), case(who=ANN)).startswith("g0: not without an approval: high risk")
     assert refusal(text, shell("reboot"), case(who=ANN), approved=True) == ""
     assert refusal(text, shell("rm -rf /"), case(who=ANN), approved=True).startswith("g1: critical")
+    free = grants("effect: approve, what: {playbook: '*', risk: high}, checks: free")
+    assert refusal(free, shell("reboot"), case(who=ANN, check=True)) == ""
+    assert refusal(free, shell("reboot"), case(who=ANN)).startswith("g0: not without")
 
 
 def test_an_approval_is_wanted_unless_the_playbook_shows_that_it_is_not(tmp_path: Any) -> None:
