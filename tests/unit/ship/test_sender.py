@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsctl.events.ship.answer import Item, Trouble, items, meaning
-from opsctl.events.ship.parcel import Parcel, ahead, chunks
+from opsctl.events.ship.lanes import ahead, together
+from opsctl.events.ship.parcel import Parcel, chunks
 from opsctl.events.ship.sender import Sender
 from opsctl.events.ship.state import Cursor
 
@@ -149,6 +151,28 @@ def test_what_is_made_ahead_comes_in_order_and_errors_come_last() -> None:
         seen.extend(ahead(work()))  # type: ignore[arg-type]
     way = ahead(iter(range(50)))
     assert [next(way) for _ in range(50)] == list(range(50))
+
+
+@given(st.lists(st.integers(0, 3), max_size=30), st.integers(1, 4))
+def test_what_is_done_together_comes_in_order(pauses: list[int], lanes: int) -> None:
+    def work(pair: tuple[int, int]) -> int:
+        time.sleep(pair[1] / 1000)
+        return pair[0] * 2
+
+    given_ = list(enumerate(pauses))
+    assert list(together(work, given_, lanes)) == [(pair, pair[0] * 2) for pair in given_]
+
+
+def test_an_error_comes_in_its_place() -> None:
+    def work(number: int) -> int:
+        if number == 3:
+            raise ValueError("three")
+        return number
+
+    way, seen = together(work, range(100)), []
+    with pytest.raises(ValueError, match="three"):
+        seen.extend(number for number, _ in way)
+    assert seen == [0, 1, 2]
 
 
 def test_who_stops_early_stops_the_maker() -> None:

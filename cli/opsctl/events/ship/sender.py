@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -41,19 +42,24 @@ class Sender:
         self,
         server: Bulk,
         patience: float,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`patience` in seconds."""
         self._server = server
         self._patience = patience
-        self._sleep = sleep
+        self._over = threading.Event()
+        self._sleep = sleep or self._over.wait
         self._clock = clock
         self._good = clock()
         self._failures = 0
 
+    def stop(self) -> None:
+        """Try nothing again."""
+        self._over.set()
+
     def send(self, parcels: Sequence[Parcel]) -> Delivery:
-        """Send a chunk to its end.
+        """Send a chunk to its end. May be called in several threads at once.
 
         Raises:
             Trouble: the way is closed, or nothing was taken for too long. Some of it may have been taken.
@@ -119,7 +125,7 @@ class Sender:
             Trouble: there is no patience left.
         """
         waited = self._clock() - self._good
-        if waited >= self._patience:
+        if waited >= self._patience or self._over.is_set():
             raise trouble
         self._failures += 1
         longest = min(LONGEST, _SHORTEST * 2**self._failures, max(0.05, self._patience - waited))

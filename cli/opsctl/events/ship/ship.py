@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from opsctl.clock import now, stamp
 from opsctl.errors import ConfigError, StoreError
 from opsctl.events.ship import source
-from opsctl.events.ship.answer import Trouble
+from opsctl.events.ship.answer import Item, Trouble
 from opsctl.events.ship.dead import Dead, Letter
 from opsctl.events.ship.document import Origin
+from opsctl.events.ship.lanes import ahead, together
 from opsctl.events.ship.options import Elasticsearch
-from opsctl.events.ship.parcel import Parcel, ahead, chunks
+from opsctl.events.ship.parcel import Parcel, chunks
 from opsctl.events.ship.secret import credentials
 from opsctl.events.ship.sender import Sender
 from opsctl.events.ship.setup import prepare
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 _PAUSES = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds in which nothing is tried, after so many failures in a row."""
+
+_LANES = 2
+"""Requests at the same time: while the server answers one it works on the other."""
 
 
 @dataclass(slots=True)
@@ -217,15 +221,12 @@ class Shipper:
         on_chunk: Callable[[Counter[str]], None] | None,
     ) -> None:
         options = self.options
-        parcels = self._parcels(complete)
-        groups = ahead(chunks(parcels, options.chunk_documents, options.chunk_bytes))
-        sender: Sender | None = None
+        groups = ahead(chunks(self._parcels(complete), options.chunk_documents, options.chunk_bytes))
+        sender, sent = Sender(self, options.patience if patience is None else patience), False
+        deliveries = together(sender.send, self._prepared(groups), _LANES)
         try:
-            for chunk in groups:
-                if sender is None:
-                    sender = Sender(self.server, options.patience if patience is None else patience)
-                    self._prepare()
-                delivery = sender.send(chunk)
+            for chunk, delivery in deliveries:
+                sent = True
                 if delivery.letters:
                     delivery.counts["dead_lost"] += self.dead.add(delivery.letters)
                 self.state.advance({parcel.source: parcel.cursor for parcel in chunk}, delivery.counts)
@@ -236,12 +237,25 @@ class Shipper:
             report.trouble = str(trouble)
             self._close(trouble)
         else:
-            if sender is not None:
+            if sent:
                 self.state.note("sent", now())
-            if self.state.circuit.failures and sender is not None:
+            if sent and self.state.circuit.failures:
                 self.state.circuit = Circuit()
         finally:
+            sender.stop()
+            deliveries.close()
             groups.close()
+
+    def bulk(self, lines: Sequence[bytes]) -> list[Item]:
+        """Send documents; connects at the first."""
+        return self.server.bulk(lines)
+
+    def _prepared(self, groups: Iterable[list[Parcel]]) -> Iterator[list[Parcel]]:
+        """The same; the templates are there before the first."""
+        for number, group in enumerate(groups):
+            if number == 0:
+                self._prepare()
+            yield group
 
     def _prepare(self) -> None:
         """See that the templates are there. Who may only write cannot, and leaves it to who set up the cluster."""
