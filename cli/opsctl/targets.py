@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+import threading
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,7 +91,8 @@ def find(pattern: str, access: Access, *, everything: bool) -> Found:
     pattern = pattern.strip()
     if pattern.startswith("@"):
         raise UsageError(f"Pattern {pattern}: a file of hosts is not taken here; give it with --inventory")
-    inventory = listed(access, pattern or "all")
+    asked = _ASKED.pop(_question(pattern, access), None)
+    inventory = asked.result() if asked else listed(access, pattern or "all")
     chosen = _variables(inventory)
     if not everything and _whole(pattern, chosen, access):
         raise UsageError(
@@ -98,6 +101,27 @@ def find(pattern: str, access: Access, *, everything: bool) -> Found:
     if not chosen:
         raise UsageError(f"No host matches '{pattern or 'all'}'; `opsctl inventory` shows the cloud's")
     return Found(pattern, {name: chosen[name] for name in sorted(chosen, key=natural)}, memberships(inventory))
+
+
+_ASKED: dict[Hashable, Future[dict[str, Any]]] = {}
+
+
+def begin(pattern: str, access: Places) -> None:
+    """Ask for the hosts of a pattern in another thread; the next `find` of the same takes the answer."""
+    answer: Future[dict[str, Any]] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(listed(access, pattern.strip() or "all"))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    _ASKED[_question(pattern, access)] = answer
+    threading.Thread(target=ask, name="inventory", daemon=True).start()
+
+
+def _question(pattern: str, access: Access) -> Hashable:
+    return pattern.strip(), access.name, access.cloud, getattr(access, "files", ())
 
 
 def means_all(pattern: str, chosen: Collection[str], known: Collection[str]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from opsctl.commands.common import desk, group
+from opsctl.commands.common import desk, group, settings
 from opsctl.commands.ordered import register
 from opsctl.output import Format
 
@@ -22,6 +22,10 @@ app = group("Run something, recorded and audited.")
 
 def perform(spec: Spec, output: Format | None) -> None:
     """Run it."""
+    from opsctl.home import home
+    from opsctl.orders.ahead import ahead
+
+    ahead(spec, home(), settings(output=output))
     from opsctl.orders.build import build
     from opsctl.runs.conduct import conduct
 

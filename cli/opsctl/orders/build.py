@@ -15,6 +15,7 @@ from opsctl.clock import now, uuid7
 from opsctl.clouds import access, secrets
 from opsctl.errors import UsageError
 from opsctl.events.redact import Redactor
+from opsctl.orders.ahead import places as chosen
 from opsctl.orders.content import digest, located
 from opsctl.orders.rate import rate
 from opsctl.orders.spec import Spec
@@ -24,7 +25,7 @@ from opsctl.runs.request import RunRequest, Targets, me
 from opsctl.runs.work import Work
 from opsctl.secrets.locked import password
 from opsctl.secrets.resolve import resolved
-from opsctl.settings import Cloud, Settings
+from opsctl.settings import Settings
 from opsctl.targets import Found, Places, find
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _scenario(spec: Spec, home: Path, settings: Settings) -> Order:
 
 
 def _playbook(spec: Spec, home: Path, settings: Settings) -> Order:
-    places = _places(spec, home, settings)
+    places = chosen(spec, home, settings)
     path, file = located(spec.content)
     found, targets = _find(spec, places)
     spec = replace(spec, cloud=places.asked, content=path if file and path == str(file) else spec.content)
@@ -137,7 +138,7 @@ def _fanout(spec: Spec, home: Path, settings: Settings) -> Order:
     script = _script(spec)
     words = spec.words if script is None else (Path(spec.content).name, *spec.words)
     command = Command(words, spec.environment, spec.directory, script, stdin(spec.stdin))
-    places = _places(spec, home, settings)
+    places = chosen(spec, home, settings)
     whole, found = _find(spec, places)
     secret = passwords(ssh=spec.ask_pass, become=spec.ask_become_pass)
     batch = _batch(spec, found, command, secret)
@@ -207,26 +208,6 @@ def _request(spec: Spec, settings: Settings) -> RunRequest:
         rate=rate(spec, settings),
         begin=spec.begin,
     )
-
-
-@dataclass(frozen=True)
-class _Chosen(Places):
-    """Places, and the profile that was asked for: empty when files are all."""
-
-    asked: str = ""
-
-
-def _places(spec: Spec, home: Path, settings: Settings) -> _Chosen:
-    """The inventories: the chosen cloud's and the files; the default cloud only when there are no files."""
-    from opsctl.targets import files
-
-    extra = files([Path(name) for name in spec.files])
-    if extra and not spec.cloud:
-        way = access("files", Cloud(kind="hosts", inventory=extra[0]), home)
-        return _Chosen(way.name, way.cloud, way.environment, extra[1:])
-    name, profile = settings.chosen(spec.cloud or None)
-    way = access(name, profile, home)
-    return _Chosen(way.name, way.cloud, way.environment, extra, name)
 
 
 def _find(spec: Spec, places: Places) -> tuple[Found, Found]:
