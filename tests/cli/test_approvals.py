@@ -31,6 +31,7 @@ from .conftest import HELLO, PATIENCE, Cli, Result, wait_for
 POLICY = """
 grants:
   - {name: two, who: everybody, what: {scenario: hello}, effect: approve, approvers: [daemon, bin], needed: 2}
+  - {name: not-sys, who: sys, effect: deny}
   - {name: nobody, who: everybody, what: {scenario: lone}, effect: approve}
 """
 
@@ -49,7 +50,8 @@ WRITE = """
         mode: "0600"
 """
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="other users vote here: needs root")
+ME = pwd.getpwuid(os.getuid()).pw_name
+others = pytest.mark.skipif(os.getuid() != 0, reason="other users vote here: needs root")
 
 
 @pytest.fixture
@@ -128,20 +130,27 @@ def events(server: Hook) -> list[str]:
     return [got.headers["X-Opsctl-Event"] for got in server.got]
 
 
+@others
 def test_two_approve_and_the_requester_starts(office: Cli, server: Hook) -> None:
     run = asked(office, "--reason", "because")
     waiting = office("approvals", "list", "-o", "json").json
     assert [(row["run"], row["status"], row["missing"]) for row in waiting] == [
         (run, "open", "2 of daemon, bin (rule two)")
     ]
+    assert set(waiting[0]) == {
+        *("run", "status", "what", "cloud", "targets", "by", "reason", "risk", "created", "expires", "decided"),
+        *("missing", "overdue", "plan_hash"),
+    }
     own = office("approvals", "approve", run)
-    assert (own.code, own.line) == (6, f"opsctl: Run {run}: root asked for this run; somebody else must decide")
+    assert (own.code, own.line) == (6, f"opsctl: Run {run}: {ME} asked for this run; somebody else must decide")
     assert office("approvals", "start", run).code == 6
     first = by(office, "daemon", "approvals", "approve", run, "--comment", "fine")
     assert (first.code, first.out.strip()) == (0, f"open  run {run}; still needs 1 of daemon, bin (rule two)")
     assert by(office, "daemon", "approvals", "approve", run).code == 6
     second = by(office, "bin", "approvals", "approve", run, "-o", "json")
     assert second.json["status"] == "approved"
+    third = by(office, "sys", "approvals", "start", run)
+    assert (third.code, "denied by rule not-sys" in third.line) == (6, True)
     done = office("approvals", "start", run, "-o", "json")
     assert (done.code, done.json["id"], done.json["result"]) == (0, run, {"greeted": "one"})
     again = office("approvals", "start", run)
@@ -154,6 +163,7 @@ def test_two_approve_and_the_requester_starts(office: Cli, server: Hook) -> None
     assert json.loads(server.got[0].body)["data"]["reason"] == "because"
 
 
+@others
 def test_show_has_a_shape(office: Cli) -> None:
     run = asked(office)
     by(office, "daemon", "approvals", "approve", run, "-m", "looks good")
@@ -193,6 +203,7 @@ def test_what_changed_since_does_not_start(office: Cli, monkeypatch: pytest.Monk
     assert office("approvals", "start", run).code == 0
 
 
+@others
 def test_a_no_ends_it(office: Cli, monkeypatch: pytest.MonkeyPatch, server: Hook) -> None:
     run = approved(office, monkeypatch)
     assert by(office, "bin", "approvals", "deny", run, "-m", "not today").code == 0
@@ -246,6 +257,7 @@ def test_secrets_are_given_again_and_must_be_the_same(office: Cli, monkeypatch: 
         assert not path.is_file() or b"canary-" not in path.read_bytes(), path
 
 
+@others
 def test_break_glass_runs_at_once_and_leaves_a_review(office: Cli, server: Hook) -> None:
     done = office("run", "scenario", "hello", "--break-glass", "site is down", "-o", "json")
     assert (done.code, done.json["status"]) == (0, "succeeded")
@@ -259,6 +271,7 @@ def test_break_glass_runs_at_once_and_leaves_a_review(office: Cli, server: Hook)
     assert office("approvals", "list", "-o", "json").json == []
 
 
+@others
 def test_an_edit_is_a_new_plan(office: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     old = approved(office, monkeypatch)
     assert (office("approvals", "edit", old).code, by(office, "bin", "approvals", "edit", old).code) == (2, 6)
@@ -279,7 +292,7 @@ def test_a_plan_says_what_would_run_and_runs_nothing(office: Cli) -> None:
     assert done.json["decision"] == {
         "verdict": "approve",
         "rule": "two",
-        "text": "root may run this after an approval",
+        "text": f"{ME} may run this after an approval",
         "asks": [{"rule": "two", "approvers": ["daemon", "bin"], "needed": 2}],
     }
     assert office("runs", "list", "-o", "json").json == []
@@ -347,7 +360,9 @@ def test_bad_settings_are_one_line(office: Cli) -> None:
 
 def test_deleting_a_stack_can_be_approved_too(office: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     with (office.home / "policy.yml").open("a") as file:
-        file.write("  - {name: gone, who: root, what: {module: '*.ros_stack'}, effect: approve, approvers: [bin]}\n")
+        file.write(
+            "  - {name: gone, who: everybody, what: {module: '*.ros_stack'}, effect: approve, approvers: [bin]}\n"
+        )
     assert office("stack", "delete", "one", "--yes").code == 7
     run = gate(office).listed()[0].run_id
     monkeypatch.setattr("opsctl.approvals.gate.present", lambda: Person("bin", 2))
