@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from opsctl.clock import now
+from opsctl.events.redact import Redactor
 from opsctl.fanout.given import Passwords
 from opsctl.fanout.host import Spool
 from opsctl.fanout.slow import Group
-from opsctl.fanout.ssh import Command, Connection, Ending, Mark, Session, Way, direct
+from opsctl.fanout.ssh import Command, Connection, Ending, Mark, Session, Way, direct, room
 from opsctl.pace import story
 from opsctl.pace.brake import Brake, Change, End
 from opsctl.pace.machine import Began, Done, Hold, Machine, Over, Start
@@ -86,8 +87,7 @@ class Fanout:
         self._way: Way = way or direct()
         self._command = batch.command
         if batch.note:
-            text = f"run={job.id} {batch.note}"[:_NOTE].encode("utf-8", "replace").decode()
-            self._command = replace(batch.command, mark=Mark("opsctl", RUN_VARIABLE, job.id, text))
+            self._command = replace(batch.command, mark=Mark("opsctl", RUN_VARIABLE, job.id, _note(job.id, batch)))
         self._word = f"opsctl-{os.urandom(12).hex()}"
         self._pattern = re.compile(rate.stop_match) if rate.stop_match else None
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in ("ok", "changed", "dark", "failures")}
@@ -117,6 +117,7 @@ class Fanout:
         began = time.monotonic()
         for host, reason in self._batch.slow.items():
             on_event({"event": "warning", "stdout": f"{host} is reached through Ansible: {reason}"})
+        room(self.job.forks)
         over = asyncio.run(self._all(on_event))
         text = self._concluded(over)
         if over.left:
@@ -308,6 +309,12 @@ class Fanout:
     @property
     def _title(self) -> dict[str, str]:
         return {"play": self._batch.title, "task": self._batch.title}
+
+
+def _note(run: str, batch: Batch) -> str:
+    """One line, whatever is in the command."""
+    text = Redactor(batch.hidden).text(f"run={run} {batch.note}")
+    return "".join(sign if sign.isprintable() else " " for sign in text)[:_NOTE]
 
 
 def _event(kind: str, data: dict[str, Any], stdout: str = "") -> dict[str, Any]:

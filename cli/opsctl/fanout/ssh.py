@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.connection import Connection, Foreign, Rest, connection
+from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.limits import room
 from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.remote import Command, Mark
 from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.session import (
     Ending,
@@ -32,6 +33,7 @@ __all__ = [
     "Way",
     "connection",
     "direct",
+    "room",
 ]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.connection import Connection
 from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.direct import Direct
+from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.limits import room
 from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.remote import Command
 from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.session import Ending, Session
 
@@ -32,6 +33,7 @@ class Answer:
 
 def spread(hosts: Sequence[Connection], command: Command, limit: float, forks: int) -> dict[str, Answer]:
     """Run it on all, `forks` at once, each at most `limit` seconds; by name of the host."""
+    room(forks)
     return asyncio.run(_all(hosts, command, limit, forks))
 
 

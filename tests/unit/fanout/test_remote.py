@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import subprocess
+import sys
 from pathlib import Path
 
 from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.become import Become, asks
@@ -161,3 +163,10 @@ def test_the_end_of_its_input_ends_even_what_ignores_being_asked() -> None:
         # All that could still write must have ended before this comes back.
         assert process.stdout.read() == b""
         assert process.wait(20) != 0
+
+
+def test_many_hosts_get_the_files_they_need() -> None:
+    code = "import resource as r; r.setrlimit(7, (256, r.getrlimit(7)[1])); "
+    code += "from opsctl.fanout.ssh import room; room(1000); print(r.getrlimit(7)[0])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert int(done.stdout) == min(2256, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
