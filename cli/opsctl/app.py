@@ -22,7 +22,7 @@ COMMANDS = {
     "ssh": "Log in to a host, or run a command there.",
     "cloud": "Start, stop and look at the local cloud.",
     "runs": "Look at runs: state, hosts, logs.",
-    "logs": "Search what all runs said, remove old journals.",
+    "logs": "Search what all runs said, copy it to Elasticsearch, remove old journals.",
     "approvals": "Approve, deny and start what needs an approval.",
     "notify": "Look at notices, test channels.",
     "agent": "Keep SSH connections open between runs.",

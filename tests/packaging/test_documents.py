@@ -51,6 +51,8 @@ def _check_opsctl(words: list[str]) -> None:
     named = [words[0]]
     if words[0] not in ("ssh", "inventory", "doctor") and len(words) > 1:
         named.append(words[1])
+    if words[:2] == ["logs", "ship"]:
+        named.append(words[2])
     shown = _help(*named)
     for option in (word.split("=")[0] for word in words if re.fullmatch(r"--?[a-z][a-z-]*(=.*)?", word)):
         assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", shown), f"opsctl {' '.join(named)} has no {option}"
