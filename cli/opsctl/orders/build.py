@@ -59,6 +59,8 @@ def build(spec: Spec, home: Path, settings: Settings, *, parent: str = "") -> Or
         raise UsageError(
             f"Secrets are not kept: {', '.join(lost)} must be given again (-e NAME=VALUE, --env NAME=VALUE)"
         )
+    # Said before hosts are looked for, which takes longer.
+    rate(spec, settings)
     password(spec.vault_password_file, ask=spec.ask_vault_pass)
     named, around = resolved(spec.parameters), resolved(spec.environment)
     spec = replace(spec, parameters=named.values, environment=around.values)
