@@ -39,6 +39,10 @@ BOOK = """
       ansible.builtin.script: says.sh
       failed_when: false
       ignore_errors: true
+    - name: Another library
+      ansible.builtin.command: "true"
+      environment: {LD_PRELOAD: "{{ playbook_dir }}/x.so"}
+      ignore_errors: true
     - name: Here
       ansible.builtin.command: "touch here"
       args: {chdir: "{{ playbook_dir }}"}
@@ -85,7 +89,8 @@ def test_tasks_are_refused_where_they_would_run(tmp_path: Path) -> None:
     assert "Denied by policy: calm: high risk; no_log hides what it does" in said
     assert "S3CRET" not in said
     assert "Denied by policy: default: bob has no grant for this on db-1" in said
-    assert said.count("...ignoring") == 8
+    assert "Denied by policy: calm: high risk: sets LD_PRELOAD for what it runs" in said
+    assert said.count("...ignoring") == 10
 
 
 def test_what_is_grave_and_may_be_is_told(tmp_path: Path) -> None:

@@ -60,7 +60,9 @@ def _task(executor: Any, limits: Limits) -> Task:
     module = str(task.resolved_action or task.action)
     arguments = {str(key): value for key, value in dict(task.args).items()}
     script = _script(executor, arguments) if module.rsplit(".", 1)[-1] == "script" else None
-    return Task(module, arguments, _place(executor, limits), script)
+    given = task.environment or []
+    environment = [str(name) for each in (given if isinstance(given, list) else [given]) for name in each or ()]
+    return Task(module, arguments, _place(executor, limits), script, environment)
 
 
 def _place(executor: Any, limits: Limits) -> Place:

@@ -20,6 +20,8 @@ from opsctl.policy.wrappers import SHELLS
 
 TOLD: Level = "high"
 """Findings from this level on are told even when they may be."""
+_LOADED = ("LD_PRELOAD", "LD_AUDIT", "BASH_ENV", "ENV", "PROMPT_COMMAND", "PYTHONSTARTUP")
+"""Variables that make a harmless program run something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Task:
     place: Place
     script: str | None = field(default=None, repr=False)
     """What is in the script that it sends."""
+    environment: Sequence[str] = ()
+    """Names of the variables that it sets."""
 
     @cached_property
     def text(self) -> str | None:
@@ -56,7 +60,9 @@ class Task:
     @cached_property
     def findings(self) -> list[Finding]:
         """What is dangerous about it."""
-        return task_risk(self.module, self.arguments) if self.text is None else judge(self.text)
+        found = task_risk(self.module, self.arguments) if self.text is None else judge(self.text)
+        loaded = [name for name in self.environment if name in _LOADED]
+        return [*found, *(Finding("high", "obfuscation", f"sets {name} for what it runs") for name in loaded)]
 
     @property
     def names(self) -> tuple[str, ...]:

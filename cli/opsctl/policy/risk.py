@@ -13,54 +13,15 @@ from dataclasses import dataclass, field
 from tree_sitter import Node
 
 from opsctl.policy.finding import Finding, Level, short
+from opsctl.policy.origin import origin
 from opsctl.policy.rules.files import written
 from opsctl.policy.rules.table import command_risk
 from opsctl.policy.shell import Redirect, Unreadable, Word, assignments, inputs, parse, redirect, source, words
+from opsctl.policy.walk import Stand, commands
 from opsctl.policy.wrappers import SHELLS, unwrap
 
 _DEEPEST = 20
 _MOST = 5000
-_COMMANDS = ("command", "declaration_command", "unset_command")
-_NETWORK = frozenset(
-    [
-        "curl",
-        "wget",
-        "fetch",
-        "aria2c",
-        "nc",
-        "ncat",
-        "netcat",
-        "socat",
-        "ftp",
-        "tftp",
-        "lynx",
-        "http",
-        "https",
-        "scp",
-        "ssh",
-    ]
-)
-_DECODERS = frozenset(
-    [
-        "base64",
-        "base32",
-        "xxd",
-        "od",
-        "openssl",
-        "uudecode",
-        "rev",
-        "tr",
-        "gunzip",
-        "zcat",
-        "gzip",
-        "bzip2",
-        "xz",
-        "printf",
-        "perl",
-        "python3",
-    ]
-)
-_CODED = re.compile(r"\\x[0-9a-fA-F]{2}|\\0?[0-7]{3}|\\u[0-9a-fA-F]{4}")
 _PRELOAD = re.compile(r"(?:LD_PRELOAD|LD_LIBRARY_PATH|LD_AUDIT|BASH_ENV|ENV|PROMPT_COMMAND|PATH|IFS)\+?=")
 _BINARIES = re.compile(r"(?:/usr)?(?:/local)?/s?bin/[^/]+")
 
@@ -81,25 +42,14 @@ class _Budget:
                 self.findings.append(finding)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a command stands: what feeds its input, and how many shells are around it."""
-
-    depth: int = 0
-    piped: str | None = None
-    """The text of what is before it in a pipeline."""
-    given: tuple[Word, ...] = ()
-    """Here-documents and here-strings."""
-
-
 def judge(text: str) -> list[Finding]:
     """What is dangerous in this shell text, in the order it stands there, each thing once; empty = nothing is."""
     budget = _Budget()
-    _text(text, _Place(), budget)
+    _text(text, Stand(), budget)
     return budget.findings
 
 
-def _text(text: str, at: _Place, budget: _Budget) -> None:
+def _text(text: str, at: Stand, budget: _Budget) -> None:
     if at.depth > _DEEPEST:
         budget.add(Finding("critical", "obfuscation", "shells in shells, too deep to be judged", short(text)))
         return
@@ -119,30 +69,7 @@ def _text(text: str, at: _Place, budget: _Budget) -> None:
         _node(node, place, budget)
 
 
-def commands(root: Node, at: _Place) -> Iterator[tuple[Node, _Place]]:
-    """Every command and redirection of a tree, wherever it stands, with what feeds it."""
-    waiting = [(root, at)]
-    while waiting:
-        node, place = waiting.pop()
-        if node.type in _COMMANDS or node.type in ("file_redirect", "function_definition"):
-            yield node, place
-        if node.type == "redirected_statement" and (given := tuple(inputs(node))):
-            place = _Place(place.depth, place.piped, given)
-        begin = node.start_byte
-        piping = node.type in ("pipeline", "heredoc_redirect")
-        fed = node.type == "heredoc_redirect"
-        for number, child in enumerate(node.children):
-            inner = place
-            if fed:
-                inner = _Place(place.depth, "cat", place.given) if child.type in ("pipeline", "command") else place
-            elif piping and number:
-                before = (node.text or b"")[: child.start_byte - begin].decode("utf-8", "replace")
-                if before := before.rstrip("|& \n\t"):
-                    inner = _Place(place.depth, before, ())
-            waiting.append((child, inner))
-
-
-def _node(node: Node, at: _Place, budget: _Budget) -> None:
+def _node(node: Node, at: Stand, budget: _Budget) -> None:
     excerpt = short(source(node))
     if node.type == "file_redirect":
         budget.add(*_redirected(redirect(node), excerpt))
@@ -156,7 +83,7 @@ def _node(node: Node, at: _Place, budget: _Budget) -> None:
     if node.type == "command":
         _told(assignments(node), budget, excerpt)
     given = tuple(inputs(node)) or at.given
-    _call(words(node), _Place(at.depth, at.piped, given), budget, excerpt)
+    _call(words(node), Stand(at.depth, at.piped, given), budget, excerpt)
 
 
 def _told(texts: list[str], budget: _Budget, excerpt: str) -> None:
@@ -174,7 +101,7 @@ def _redirected(found: Redirect | None, excerpt: str) -> Iterator[Finding]:
             yield Finding(level, category, reason, excerpt)
 
 
-def _call(called: list[Word], at: _Place, budget: _Budget, excerpt: str) -> None:
+def _call(called: list[Word], at: Stand, budget: _Budget, excerpt: str) -> None:
     """One command: what it is, and what it runs."""
     if not called or not called[0].text:
         return
@@ -183,7 +110,7 @@ def _call(called: list[Word], at: _Place, budget: _Budget, excerpt: str) -> None
         budget.add(Finding("critical", "obfuscation", "shells in shells, too deep to be judged", excerpt))
         return
     if not first.fixed or (first.bare and re.search(r"[*?{]|\[.+\]", first.text) and first.text not in ("[", "[[")):
-        worse = _origin(first.text)[0] == "network"
+        worse = origin(first.text)[0] == "network"
         reason = "the name of a command is only known when it runs"
         budget.add(Finding("critical" if worse else "high", "obfuscation", reason, excerpt))
     name = first.text.rsplit("/", 1)[-1].lower() if first.fixed else ""
@@ -193,7 +120,7 @@ def _call(called: list[Word], at: _Place, budget: _Budget, excerpt: str) -> None
     _told([word.text for word in told], budget, excerpt)
     budget.add(*command_risk(name, arguments, excerpt))
     for inner in unwrap(name, arguments):
-        deeper = _Place(at.depth + 1, at.piped, at.given)
+        deeper = Stand(at.depth + 1, at.piped, at.given)
         if inner.text is not None:
             _inner(name, inner.text, deeper, budget, excerpt)
         else:
@@ -202,15 +129,15 @@ def _call(called: list[Word], at: _Place, budget: _Budget, excerpt: str) -> None
     _fed(name, arguments, at, budget, excerpt)
 
 
-def _inner(name: str, text: Word, at: _Place, budget: _Budget, excerpt: str) -> None:
+def _inner(name: str, text: Word, at: Stand, budget: _Budget, excerpt: str) -> None:
     if not text.fixed and name == "eval":
-        worse = _origin(text.text)[0] != "unknown"
+        worse = origin(text.text)[0] != "unknown"
         level: Level = "critical" if worse else "high"
         budget.add(Finding(level, "obfuscation", "eval of text that is only known when it runs", excerpt))
     _text(text.text, at, budget)
 
 
-def _fed(name: str, arguments: list[Word], at: _Place, budget: _Budget, excerpt: str) -> None:
+def _fed(name: str, arguments: list[Word], at: Stand, budget: _Budget, excerpt: str) -> None:
     """Shells whose script is their input or a file."""
     sourcing = name in ("source", ".")
     if not (name in SHELLS or sourcing or name in ("python", "python3", "perl", "ruby", "node", "php")):
@@ -221,14 +148,14 @@ def _fed(name: str, arguments: list[Word], at: _Place, budget: _Budget, excerpt:
     reading = any(re.fullmatch(r"-[a-z]*s[a-z]*|-", word.text) for word in arguments)
     if plain and plain[0].text not in ("-", "/dev/stdin") and not reading:
         if plain[0].text.startswith("<(") or not plain[0].fixed:
-            budget.add(_ran(_origin(plain[0].text)[0], excerpt))
+            budget.add(_ran(origin(plain[0].text)[0], excerpt))
         else:
             budget.add(
                 Finding("medium", "opaque", f"runs the file {short(plain[0].text)}, which is not judged", excerpt)
             )
         return
     shell = name in SHELLS
-    deeper = _Place(at.depth + 1)
+    deeper = Stand(at.depth + 1)
     for text in at.given:
         if shell:
             _text(text.text, deeper, budget)
@@ -238,7 +165,7 @@ def _fed(name: str, arguments: list[Word], at: _Place, budget: _Budget, excerpt:
             )
     if at.piped is None or (at.given and at.piped != "cat"):
         return
-    kind, literal = ("literal", "") if at.given else _origin(at.piped)
+    kind, literal = ("literal", "") if at.given else origin(at.piped)
     if kind == "literal":
         if shell and literal:
             _text(literal, deeper, budget)
@@ -253,29 +180,3 @@ def _ran(kind: str, excerpt: str) -> Finding:
     if kind == "coded":
         return Finding("critical", "obfuscation", "runs text that was encoded", excerpt)
     return Finding("high", "obfuscation", "runs text that is only known when it runs", excerpt)
-
-
-def _origin(text: str) -> tuple[str, str]:
-    """Where the output of this text comes from: `network`, `coded`, `literal` (and the text) or `unknown`."""
-    if text.startswith("<("):
-        text = text[2:-1]
-    try:
-        root = parse(text)
-    except Unreadable:
-        return "unknown", ""
-    names, calls = set(), 0
-    said = ""
-    for node, _place in commands(root, _Place()):
-        if node.type != "command" or calls > 200:
-            continue
-        calls += 1
-        called = words(node)
-        # Wrappers and options do not matter here: the name may be any of the words.
-        names |= {word.text.rsplit("/", 1)[-1] for word in called[:6] if word.fixed}
-        if called and called[0].text in ("echo", "printf") and all(word.fixed for word in called):
-            said = " ".join(word.text for word in called[1:] if not re.fullmatch(r"-[neE]+", word.text))
-    if names & _NETWORK:
-        return "network", ""
-    if names & (_DECODERS - {"printf"}) or _CODED.search(text):
-        return "coded", ""
-    return ("literal", said) if said and calls == 1 and not root.has_error else ("unknown", "")
