@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from opsctl.commands import keys
 from opsctl.commands.common import Output, complete_runs, desk, group
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from opsctl.settings import Settings
 
 app = group("Look at the ledger, sign it, verify it.")
+app.add_typer(keys.app, name="key")
 
 
 @app.command("list")
@@ -89,13 +90,7 @@ def checkpoint(output: Output = None) -> None:
 
     state = desk(output=output)
     made = _checkpoint(state.ledger)
-    emit(asdict(made), state.settings.output, lambda row: fields(row.items()))
-
-
-@app.command()
-def key() -> None:
-    """Print the public key that proves checkpoints and exports. Give it to who is to verify them, by another way."""
-    print(desk().ledger.public_key())
+    emit(made.plain, state.settings.output, lambda row: fields(row.items()))
 
 
 @app.command()
@@ -198,6 +193,8 @@ def _what(kind: str, data: dict[str, Any]) -> str:
         return f"{data['verdict']} by rule {data['rule']}"
     if kind == "observed":
         return f"{data['content']}: {data['status']}"
+    if kind == "key_rotated":
+        return f"{data['old'][:24]} handed over to {data['new'][:24]}"
     if kind == "finished":
         return " ".join(part for part in (data["status"], data["message"]) if part)
     return str(data.get("message", ""))

@@ -12,6 +12,7 @@ from opsctl.ledger.book import ENDS, Ledger
 from opsctl.ledger.key import PublicKey, load
 from opsctl.ledger.proof import Trail, walked
 from opsctl.ledger.record import GENESIS, Record
+from opsctl.ledger.ring import Ring, ring
 from opsctl.ledger.verify import Finding, check
 from opsctl.ledger.witness import Witness
 
@@ -72,9 +73,11 @@ def audit(ledger: Ledger, witnesses: Sequence[Witness] = (), key: PublicKey | No
     findings: list[Finding] = []
     key = key or _own(ledger, findings)
     # Read before the ledger is: an anchor must not know more than the records it is compared with.
-    others = _anchors(witnesses, key, findings)
+    keys = ring(key, ledger.checkpoints.lines(ledger.checkpoints.size())) if key else None
+    others = _anchors(witnesses, keys, findings)
     with ledger.snapshot() as snapshot:
-        own = Trail("checkpoint", partial(ledger.checkpoints.lines, snapshot.size), key) if key else None
+        held = partial(ledger.checkpoints.lines, snapshot.size)
+        own = Trail("checkpoint", held, ring(key, held())) if key else None
         trails = ([own] if own else []) + others
         tally = Tally()
         chain = list(check(tally.of(walked(snapshot.records, trails)), snapshot.head))
@@ -111,14 +114,14 @@ def _own(ledger: Ledger, findings: list[Finding]) -> PublicKey | None:
     return found.public
 
 
-def _anchors(witnesses: Sequence[Witness], key: PublicKey | None, findings: list[Finding]) -> list[Trail]:
+def _anchors(witnesses: Sequence[Witness], keys: Ring | None, findings: list[Finding]) -> list[Trail]:
     trails = []
     for witness in witnesses:
-        if key is None:
+        if keys is None:
             findings.append(Finding(0, "unreadable", f"anchor {witness.name} cannot be checked: there is no key"))
             continue
         try:
-            trails.append(Trail(f"anchor {witness.name}: checkpoint", witness.lines(), key, whole=False))
+            trails.append(Trail(f"anchor {witness.name}: checkpoint", witness.lines(), keys, whole=False))
         except StoreError as error:
             findings.append(Finding(0, "unreadable", str(error)))
     return trails

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -15,11 +16,13 @@ from opsctl.db.schema import ledger
 from opsctl.errors import StoreError
 from opsctl.ledger.anchor import Anchor, Head, Point
 from opsctl.ledger.checkpoint import Checkpoint, Checkpoints
-from opsctl.ledger.key import PublicKey
+from opsctl.ledger.key import PublicKey, Signer
 from opsctl.ledger.record import Entry, Record, seal
 
 ENDS = ("finished", "canceled", "lost", "observed")
 """The kinds that end a run: after each of them comes a checkpoint."""
+ROTATED = "key_rotated"
+"""The kind that says that another key signs from here on."""
 
 _AHEAD = 1000
 """Rows fetched in one piece: few, since a record may be large."""
@@ -102,6 +105,39 @@ class Ledger:
             point = Point(row[0], str(row[1]))
             return newest if newest is not None and newest.point == point else self._sign(point)
 
+    def rotate(self, requester: Mapping[str, Any], host: str, *, destroy: bool = False) -> tuple[PublicKey, PublicKey]:
+        """Sign with a new key from here on: the old one and the new one, both public.
+
+        The old private key is kept under a name of its own, or destroyed. Anchors get the line that hands over from
+        `audit anchor`, as any other.
+
+        Raises:
+            StoreError: there is nothing to sign yet; the key has gone or cannot be used.
+        """
+        if self.checkpoint() is None:
+            raise StoreError("Cannot rotate the key: the ledger has no records yet; the first run makes the key")
+        with self.writing() as writing:
+            if due := self._unrecorded(writing.connection):
+                writing.append(_handover(due, requester, host))
+            old = self.checkpoints.signer().public
+            newest = self.checkpoints.newest(old)
+            if newest is None:
+                raise StoreError(f"Cannot rotate the key: {self.checkpoints.path} has gone")
+            # Killed from here on, whoever writes next adds the record.
+            new = self.checkpoints.rotate(newest.ledger, newest.point, destroy=destroy).public
+            if due := self.checkpoints.newest():
+                writing.append(_handover(due, requester, host))
+        return old, new
+
+    def signer(self) -> Signer:
+        """The key that signs now.
+
+        Raises:
+            StoreError: the key has gone or cannot be used.
+        """
+        with spoken(self.anchor.path), self.anchor.locked():
+            return self.checkpoints.signer()
+
     def public_key(self) -> PublicKey:
         """What proves the checkpoints; the key is made, and records there are signed, when nothing was ever signed.
 
@@ -109,8 +145,7 @@ class Ledger:
             StoreError: the key has gone or cannot be used.
         """
         self.checkpoint()
-        with spoken(self.anchor.path), self.anchor.locked():
-            return self.checkpoints.signer().public
+        return self.signer().public
 
     def first_since(self, time: str) -> int | None:
         """The number of the first record that was written at or after this time."""
@@ -170,6 +205,9 @@ class Ledger:
         """Where the chain goes on. Damage is never papered over: after a cut tail the numbers leave a gap."""
         row = writing.connection.execute(_TAIL).first()
         tail = Point() if row is None else Point(row[0], row[1])
+        if all(entry.kind != ROTATED for entry in writing.entries) and (due := self._unrecorded(writing.connection)):
+            first = writing.entries[0]
+            writing.entries.insert(0, _handover(due, first.requester, first.host))
         writing.signed = any(_closes(entry) for entry in writing.entries) or (
             row is not None and row[2] in ENDS and self._unsigned(tail)
         )
@@ -184,6 +222,14 @@ class Ledger:
         last = head.last
         return last if last.seq >= tail.seq else Point(tail.seq, last.hash)
 
+    def _unrecorded(self, connection: Connection) -> Checkpoint | None:
+        """The line that hands over and has no record yet, since opsctl was killed in between."""
+        newest = self.checkpoints.newest()
+        if newest is None or not newest.next:
+            return None
+        query = select(ledger.c.seq).where(ledger.c.seq > newest.seq, ledger.c.kind == ROTATED).limit(1)
+        return newest if connection.execute(query).first() is None else None
+
     def _unsigned(self, tail: Point) -> bool:
         """Whether opsctl was killed before it could sign the end of the last run."""
         newest = self.checkpoints.newest()
@@ -196,5 +242,10 @@ class Ledger:
             return None
 
 
+def _handover(line: Checkpoint, requester: Mapping[str, Any], host: str) -> Entry:
+    """The record of a rotation."""
+    return Entry(ROTATED, "", requester, host, {"old": line.key, "new": line.next, "checkpoint": line.number})
+
+
 def _closes(entry: Entry) -> bool:
-    return entry.kind in ENDS or (entry.kind == "decided" and entry.data.get("verdict") == "deny")
+    return entry.kind in (*ENDS, ROTATED) or (entry.kind == "decided" and entry.data.get("verdict") == "deny")

@@ -12,11 +12,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from opsctl.clock import now
 from opsctl.errors import StoreError
 from opsctl.ledger.anchor import Point, sync_directory
-from opsctl.ledger.key import PublicKey, Signer, load, make
+from opsctl.ledger.key import PREFIX, PublicKey, Signer, load, make, public
 from opsctl.ledger.record import GENESIS, canonical, digest
 
 DOMAIN = "opsctl ledger checkpoint 1\n"
@@ -38,6 +39,10 @@ class Checkpoint:
     previous: str
     """SHA-256 of the line before; zeros in the first."""
     signature: str = ""
+    key: str = ""
+    """Only in a line that hands over: the public key that has signed it."""
+    next: str = ""
+    """Only in a line that hands over: the public key that signs from the next line on."""
 
     @property
     def point(self) -> Point:
@@ -47,14 +52,19 @@ class Checkpoint:
     @property
     def claim(self) -> bytes:
         """What is signed."""
-        said = asdict(self)
+        said = self.plain
         del said["signature"]
         return (DOMAIN + canonical(said)).encode("ascii")
 
     @property
     def line(self) -> str:
         """As stored."""
-        return canonical(asdict(self))
+        return canonical(self.plain)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """As JSON. What hands over is only in lines that do."""
+        return {name: value for name, value in asdict(self).items() if value or name not in ("key", "next")}
 
     def proven(self, key: PublicKey) -> bool:
         """Whether this key signed it."""
@@ -66,13 +76,19 @@ def parse(line: str) -> Checkpoint | None:
     try:
         said = json.loads(line)
         found = Checkpoint(**said)
-        return found if found.line == line and all(type(said[n]) is t for n, t in _TYPES.items()) else None
+        exact = found.line == line and all(type(said[n]) is t for n, t in _TYPES.items() if n in said)
+        return found if exact and bool(found.key) == bool(found.next) else None
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
-def signed(signer: Signer, last: Checkpoint | None, ledger: str, point: Point) -> Checkpoint:
-    """The checkpoint that follows `last`, which must be the same key's."""
+def signed(
+    signer: Signer, last: Checkpoint | None, ledger: str, point: Point, following: PublicKey | None = None
+) -> Checkpoint:
+    """The checkpoint that follows `last`, which must be the same key's or hand over to it.
+
+    `following`: the key to hand over to.
+    """
     claim = Checkpoint(
         ledger=ledger,
         number=1 if last is None else last.number + 1,
@@ -80,11 +96,14 @@ def signed(signer: Signer, last: Checkpoint | None, ledger: str, point: Point) -
         hash=point.hash,
         time=now(),
         previous=GENESIS if last is None else digest(last.line),
+        key="" if following is None else str(signer.public),
+        next="" if following is None else str(following),
     )
     return replace(claim, signature=signer.sign(claim.claim))
 
 
 _TYPES = {"ledger": str, "number": int, "seq": int, "hash": str, "time": str, "previous": str, "signature": str}
+_TYPES |= {"key": str, "next": str}
 
 
 class Checkpoints:
@@ -108,8 +127,24 @@ class Checkpoints:
         append(self.path, made.line)
         return made
 
+    def rotate(self, ledger: str, point: Point, *, destroy: bool) -> Signer:
+        """Hand over to a new key, durably, and take it; the old one is kept beside it, or destroyed.
+
+        Killed in between, the next `signer` does the rest, or it has not happened.
+
+        Raises:
+            StoreError: the key has gone or cannot be used.
+            OSError: a file cannot be written.
+        """
+        old = self.signer()
+        new = make(self._waiting)
+        append(self.path, signed(old, self.newest(old.public), ledger, point, new.public).line)
+        self._take(old if not destroy else None)
+        return new
+
     def signer(self) -> Signer:
         """The key, made when nothing was ever signed."""
+        self._complete()
         found = load(self.key)
         if found is not None:
             return found
@@ -120,7 +155,7 @@ class Checkpoints:
     def newest(self, key: PublicKey | None = None) -> Checkpoint | None:
         """The last line that can be read, and that `key` has signed; what was changed is for verification to find."""
         read = (parse(line) for line in reversed(tail(self.path)))
-        return next((found for found in read if found is not None and (key is None or found.proven(key))), None)
+        return next((found for found in read if found is not None and (key is None or _ours(found, key))), None)
 
     def size(self) -> int:
         """Bytes in the file now: what `lines` is to read."""
@@ -129,6 +164,58 @@ class Checkpoints:
     def lines(self, size: int) -> Iterator[str]:
         """The lines in the first `size` bytes."""
         return lines(self.path, size) if size else iter(())
+
+    @property
+    def _waiting(self) -> Path:
+        """A new key until it is taken."""
+        return self.key.with_name(f"{self.key.name}.next")
+
+    @property
+    def _doomed(self) -> Path:
+        """An old key that is to be destroyed."""
+        return self.key.with_name(f".{self.key.name}.old")
+
+    def _complete(self) -> None:
+        """Finish or undo what a kill has interrupted: the line that hands over decides."""
+        if self._waiting.exists():
+            new, newest = load(self._waiting), self.newest()
+            if new is not None and newest is not None and newest.next == str(new.public):
+                self._take(None if self._doomed.exists() else load(self.key))
+            else:
+                self._waiting.unlink()
+        self._destroy()
+
+    def _take(self, old: Signer | None) -> None:
+        """Put the new key in place. `old` is kept under a name of its own; None: it is destroyed."""
+        name = "" if old is None else f"{self.key.name}.{str(old.public).removeprefix(PREFIX)[:16]}"
+        kept = self.key.with_name(name) if name else self._doomed
+        kept.unlink(missing_ok=True)
+        kept.hardlink_to(self.key)
+        self._waiting.replace(self.key)
+        sync_directory(self.key.parent)
+        self._destroy()
+
+    def _destroy(self) -> None:
+        if self._doomed.exists() and not (self.key.exists() and self._doomed.samefile(self.key)):
+            overwrite(self._doomed)
+            self._doomed.unlink()
+            sync_directory(self.key.parent)
+
+
+def _ours(found: Checkpoint, key: PublicKey) -> bool:
+    """Whether this key signed it, or takes over by it."""
+    if found.proven(key):
+        return True
+    before = public(found.key) if found.next == str(key) else None
+    return before is not None and found.proven(before)
+
+
+def overwrite(path: Path) -> None:
+    """Make a private key unreadable before its name goes; a disk that copies on write may keep it all the same."""
+    with path.open("r+b") as file:
+        file.write(os.urandom(path.stat().st_size))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def lines(path: Path, size: int) -> Iterator[str]:

@@ -26,6 +26,7 @@ from opsctl.ledger.book import Ledger
 from opsctl.ledger.checkpoint import Checkpoint, parse
 from opsctl.ledger.key import PublicKey, Signer
 from opsctl.ledger.record import Record, canonical
+from opsctl.ledger.ring import Ring, ring
 
 DOMAIN = "opsctl ledger export 1\n"
 
@@ -45,10 +46,15 @@ class Header:
     number: int
     """Of the first checkpoint."""
     time: str
+    handovers: tuple[str, ...] = ()
+    """All lines by which one key handed over to the next, so that whoever has any of them can verify."""
 
     @property
     def _said(self) -> dict[str, object]:
-        return {**asdict(self), "version": 1}
+        said = asdict(self)
+        if not self.handovers:
+            del said["handovers"]
+        return {**said, "version": 1}
 
     def line(self, signer: Signer) -> str:
         """As written."""
@@ -56,16 +62,19 @@ class Header:
         return canonical({"export": self._said, "signature": signer.sign(claim)})
 
     @classmethod
-    def read(cls, line: str, key: PublicKey) -> Header | None:
-        """What a line says; None when it is not exactly what the owner of the key wrote."""
+    def read(cls, line: str, key: PublicKey) -> tuple[Header, Ring] | None:
+        """What a line says, and all keys; None when it is not exactly what the owner of the keys wrote."""
         try:
             said, signature = (loaded := json.loads(line))["export"], loaded["signature"]
-            found = cls(said["ledger"], Point(**said["start"]), Point(**said["end"]), said["number"], said["time"])
+            places = Point(**said["start"]), Point(**said["end"])
+            handed = tuple(map(str, said.get("handovers", ())))
+            found = cls(said["ledger"], *places, said["number"], said["time"], handed)
+            keys = ring(key, found.handovers)
             exact = canonical({"export": found._said, "signature": signature}) == line
-            proven = key.proves((DOMAIN + canonical(found._said)).encode(), signature)
+            proven = keys.keys[-1].proves((DOMAIN + canonical(found._said)).encode(), signature)
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
-        return found if exact and proven else None
+        return (found, keys) if exact and proven else None
 
 
 def first_of(ledger: Ledger, since: str | None) -> int:
@@ -97,9 +106,11 @@ def jsonl(ledger: Ledger, first: int) -> Iterator[str]:
     last = ledger.checkpoint()
     if last is None or first > last.seq:
         raise UsageError(f"Nothing to export: the ledger has {last.seq if last else 0} records")
-    signer = ledger.checkpoints.signer()
+    signer = ledger.signer()
     with ledger.snapshot(max(1, first - 1)) as snapshot:
         signed = _from(ledger.checkpoints.lines(snapshot.size), first)
+        handovers = ring(signer.public, ledger.checkpoints.lines(snapshot.size)).handovers
+        handed = tuple(found.line for found in handovers)
         records = snapshot.records
         start = Point()
         if first > 1:
@@ -109,7 +120,7 @@ def jsonl(ledger: Ledger, first: int) -> Iterator[str]:
             start = Point(before.seq, str(before.hash))
         following = next(signed, None)
         number = following.number if following else 0
-        yield Header(last.ledger, start, last.point, number, now()).line(signer)
+        yield Header(last.ledger, start, last.point, number, now(), handed).line(signer)
         for record in records:
             if record.seq > last.seq:
                 break

@@ -122,6 +122,11 @@ def read_public(text: str) -> PublicKey:
     return found
 
 
+def public(text: str) -> PublicKey | None:
+    """The key of one word, as it is printed; None when it is none."""
+    return _parse(text) if text.startswith(PREFIX) else None
+
+
 def _parse(text: str) -> PublicKey | None:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

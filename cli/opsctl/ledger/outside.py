@@ -73,10 +73,11 @@ def inspect(path: Path, key: PublicKey) -> Report:
     if not first.startswith('{"export"'):
         first_seen = Finding(0, "forged", "the first line is not that of an export: it was removed, or this is none")
         return Report(0, "", (first_seen,))
-    header = Header.read(first, key)
-    if header is None:
+    read = Header.read(first, key)
+    if read is None:
         return Report(0, "", (Finding(0, "forged", "the export is not signed by this key: it was changed"),))
-    trail = Trail("checkpoint", export.checkpoints, key, ledger=header.ledger, first=header.number)
+    header, keys = read
+    trail = Trail("checkpoint", export.checkpoints, keys, ledger=header.ledger, first=header.number)
     tally = Tally()
     records = tally.of(walked(export.records(), [trail]))
     findings = list(check(records, Head(header.end), header.start)) + export.findings + trail.findings

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from opsctl.ledger.book import ENDS
 from opsctl.ledger.checkpoint import Checkpoint, parse
-from opsctl.ledger.key import PublicKey
 from opsctl.ledger.record import GENESIS, Record, digest
+from opsctl.ledger.ring import Ring
 from opsctl.ledger.verify import Finding, Signed
 
 
@@ -22,7 +22,7 @@ class Trail:
     name: str
     """How a finding begins: `checkpoint` or, for an anchor's, its name."""
     lines: Callable[[], Iterable[str]]
-    key: PublicKey
+    ring: Ring
     ledger: str = ""
     """The ledger's id, when known beforehand."""
     whole: bool = True
@@ -81,7 +81,7 @@ class Trail:
             if last is None or (before and last.previous != digest(before)):
                 return False
             before = line
-        return last is not None and last.proven(self.key)
+        return last is not None and self.ring.proves(last)
 
     def _proven(self, intact: bool) -> Iterator[Checkpoint]:
         before: Checkpoint | None = None
@@ -90,7 +90,7 @@ class Trail:
             found = parse(line)
             if found is None:
                 self._find("forged", 0, f"{self.name} line {self.count} was changed: it is not what opsctl writes")
-            elif not (intact or found.proven(self.key)):
+            elif not (intact or self.ring.proves(found)) or (found.next and found not in self.ring.handovers):
                 self._say("forged", found, "is not signed by this key: it was changed, or the key is another")
             else:
                 self._compare_order(before, found)
