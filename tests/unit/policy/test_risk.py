@@ -275,9 +275,9 @@ def test_a_finding_says_what_and_where() -> None:
     ],
 )
 def test_hostile_text_takes_bounded_time(text: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     judge(text)
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
 
 
 PIECES = st.sampled_from(
