@@ -148,7 +148,7 @@ def export() -> None:
     import yaml
 
     from opsctl.home import home
-    from opsctl.policy.kept import data
+    from opsctl.policy.stored import data
 
     print(yaml.safe_dump(data(home()), allow_unicode=True, sort_keys=False), end="")
 
@@ -158,7 +158,7 @@ def lint(output: Output = None) -> None:
     """Check policy.yml and what the database adds to it. Exit status 2 when they cannot be used."""
     from opsctl.home import locate
     from opsctl.output import emit, fields
-    from opsctl.policy.kept import listed
+    from opsctl.policy.stored import listed
     from opsctl.policy.load import load
     from opsctl.policy.read import NAME
 

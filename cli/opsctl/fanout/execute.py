@@ -7,18 +7,17 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from opsctl.clock import now
 from opsctl.events.redact import Redactor
-from opsctl.fanout.given import Passwords
+from opsctl.fanout.batch import Batch
 from opsctl.fanout.host import Spool
 from opsctl.fanout.slow import Group
-from opsctl.fanout.ssh import Command, Connection, Ending, Mark, Session, Way, direct, room
+from opsctl.fanout.ssh import Connection, Ending, Mark, Session, Way, direct, room
 from opsctl.pace import story
 from opsctl.pace.brake import Brake, Change, End
 from opsctl.pace.machine import Began, Done, Hold, Machine, Over, Start
@@ -36,32 +35,6 @@ _NOTE = 900
 
 _EVENTS = {"ok": "runner_on_ok", "unreachable": "runner_on_unreachable"}
 _COUNTS = {"ok": ("ok", "changed"), "unreachable": ("dark",)}
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What is to be done where."""
-
-    title: str
-    command: Command = field(repr=False)
-    fast: Sequence[Connection] = field(default=(), repr=False)
-    slow: Mapping[str, str] = field(default_factory=dict)
-    """Hosts that Ansible must reach, with the reason."""
-    timeout: float = 3600
-    """Seconds on one host."""
-    user: str = ""
-    become: bool = False
-    script: Path | None = None
-    passwords: Passwords = field(default_factory=Passwords, repr=False)
-    """For hosts that have none of their own."""
-    note: str = ""
-    """What the hosts' syslog is told besides the run's id, without secrets; empty = hosts are told nothing."""
-
-    @property
-    def hidden(self) -> frozenset[str]:
-        """Passwords that could turn up in what hosts say."""
-        found = {value for to in self.fast for value in (to.password, to.become_password)}
-        return frozenset({*found, self.passwords.ssh, self.passwords.become} - {""})
 
 
 class Fanout:

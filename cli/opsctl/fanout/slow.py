@@ -8,14 +8,12 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from opsctl.fanout.batch import Batch
 from opsctl.pace.rate import Rate
 from opsctl.runs.execute import Execution, Job, Outcome, Why
 from opsctl.runs.workspace import write
-
-if TYPE_CHECKING:
-    from opsctl.fanout.execute import Batch
 
 
 class Group:

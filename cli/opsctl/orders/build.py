@@ -29,7 +29,7 @@ from opsctl.settings import Settings
 from opsctl.targets import Found, Places, find
 
 if TYPE_CHECKING:
-    from opsctl.fanout.execute import Batch
+    from opsctl.fanout.batch import Batch
     from opsctl.fanout.given import Passwords
     from opsctl.parameters import Parameter
 
@@ -231,7 +231,7 @@ def _listed(spec: Spec) -> str:
 
 
 def _batch(spec: Spec, found: Found, wanted: Any, secret: Passwords) -> Batch:
-    from opsctl.fanout.execute import Batch
+    from opsctl.fanout.batch import Batch
     from opsctl.fanout.ssh import Connection, Foreign, Rest, connection
 
     unsure = os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "").lower() in ("false", "no", "0", "off")

@@ -1,41 +1,23 @@
-"""Groups, roles, grants, freezes and windows that are kept in the database: read, added, taken away; all recorded."""
+"""Groups, roles, grants, freezes and windows of the database: added, taken away; all recorded."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from opsctl.clock import now
-from opsctl.db.engine import opened
 from opsctl.db.schema import policy
 from opsctl.errors import ConfigError, Denied, UsageError, suggest
 from opsctl.ledger.book import Ledger, Writing
 from opsctl.ledger.record import Entry
 from opsctl.policy.load import load, text
-from opsctl.policy.read import KINDS, NAME, Named, entries, gathered, parsed, shaped
+from opsctl.policy.read import KINDS, NAME, Named, entries, parsed, shaped
+from opsctl.policy.stored import listed, rows, shape
 from opsctl.runs.request import me
-
-
-def data(home: Path) -> dict[str, Any]:
-    """All of them in the shape of the file; nothing when the home has no database yet.
-
-    Raises:
-        StoreError: it cannot be read.
-    """
-    return gathered([(row["kind"], row["name"], row["body"]) for row in listed(home)])
-
-
-def listed(home: Path) -> list[dict[str, Any]]:
-    """All of them in their order: kind, name, body, author, time."""
-    if not (home / "opsctl.db").exists():
-        return []
-    with opened(home).read() as connection:
-        return _rows(connection)
 
 
 def add(home: Path, ledger: Ledger, given: str, source: str, *, replace: bool) -> list[dict[str, str]]:
@@ -49,7 +31,7 @@ def add(home: Path, ledger: Ledger, given: str, source: str, *, replace: bool) -
     _owned(home)
     new = _entries(given, source)
     with ledger.writing() as writing:
-        before = {(row["kind"], row["name"]): row["body"] for row in _rows(writing.connection)}
+        before = {(row["kind"], row["name"]): row["body"] for row in rows(writing.connection)}
         changes = []
         for kind, name, body in new:
             old = before.get((kind, name))
@@ -59,7 +41,7 @@ def add(home: Path, ledger: Ledger, given: str, source: str, *, replace: bool) -
             changes.append({"kind": kind, "name": name, "change": change})
             if change != "unchanged":
                 _put(writing, (kind, name, body), change)
-        load(home, _shape(writing.connection))
+        load(home, shape(writing.connection))
     return changes
 
 
@@ -76,15 +58,15 @@ def remove(home: Path, ledger: Ledger, kind: str, name: str) -> None:
         raise UsageError(f"Unknown kind {kind}{suggest(kind, KINDS)}; want {', '.join(KINDS)}")
     sound = _sound(home)
     with ledger.writing() as writing:
-        names = [row["name"] for row in _rows(writing.connection) if row["kind"] == kind]
+        names = [row["name"] for row in rows(writing.connection) if row["kind"] == kind]
         if name not in names:
             raise UsageError(f"The database has no {kind} {name}{suggest(name, names)}; {NAME} is yours to edit")
-        body = next(row["body"] for row in _rows(writing.connection) if (row["kind"], row["name"]) == (kind, name))
+        body = next(row["body"] for row in rows(writing.connection) if (row["kind"], row["name"]) == (kind, name))
         writing.connection.execute(delete(policy).where(policy.c.kind == kind, policy.c.name == name))
         writing.append(_record("removed", (kind, name, body)))
         # Where all is broken already, taking something away may be what mends it.
         if sound:
-            load(home, _shape(writing.connection))
+            load(home, shape(writing.connection))
 
 
 def _entries(given: str, source: str) -> list[Named]:
@@ -131,17 +113,6 @@ def _record(change: str, named: Named) -> Entry:
     return Entry("policy", "", me().plain(), os.uname().nodename, content)
 
 
-def _rows(connection: Connection) -> list[dict[str, Any]]:
-    columns = (policy.c.kind, policy.c.name, policy.c.body, policy.c.author, policy.c.time)
-    found = connection.execute(select(*columns).order_by(policy.c.position)).all()
-    return [{**row._mapping, "body": json.loads(row.body), "author": json.loads(row.author)} for row in found]
-
-
-def _shape(connection: Connection) -> dict[str, Any]:
-    rows: Sequence[dict[str, Any]] = _rows(connection)
-    return gathered([(row["kind"], row["name"], row["body"]) for row in rows])
-
-
 def _sound(home: Path) -> bool:
     try:
         load(home)
@@ -163,5 +134,5 @@ def everything(home: Path) -> list[dict[str, Any]]:
     """
     load(home)
     _tree, found = parsed(text(home), str(home / NAME))
-    rows = [{"kind": kind, "name": name, "source": NAME, "body": body} for kind, name, body in entries(found)]
-    return rows + [{**row, "source": "database"} for row in listed(home)]
+    own = [{"kind": kind, "name": name, "source": NAME, "body": body} for kind, name, body in entries(found)]
+    return own + [{**row, "source": "database"} for row in listed(home)]

@@ -20,7 +20,7 @@ def load(home: Path, kept: Mapping[str, Any] | None = None) -> Policy:
         StoreError: the database cannot be read.
     """
     if kept is None:
-        from opsctl.policy.kept import data
+        from opsctl.policy.stored import data
 
         kept = data(home)
     return read(text(home), str(home / NAME), kept)
