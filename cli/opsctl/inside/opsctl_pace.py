@@ -6,6 +6,7 @@ runs on any host: both strategies that go task by task have all results of the l
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import select
@@ -23,6 +24,20 @@ _HERE = frozenset(("localhost", "127.0.0.1", "::1"))
 _LOCKSTEP = frozenset(("linear", "debug", "ansible.builtin.linear", "ansible.builtin.debug"))
 
 
+def _strictly(handle: Any) -> Any:
+    """Ansible goes on when a plug-in fails; a run whose rate cannot be kept must not."""
+
+    @functools.wraps(handle)
+    def strict(self: Any, *arguments: Any, **options: Any) -> Any:
+        try:
+            return handle(self, *arguments, **options)
+        except Exception as error:
+            self._display.error(f"Cannot keep the rate of this run: {type(error).__name__}: {error}")
+            raise KeyboardInterrupt from error
+
+    return strict
+
+
 class CallbackModule(CallbackBase):  # type: ignore[misc]
     """Sleeps where the run has no pace."""
 
@@ -34,7 +49,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def __init__(self) -> None:
         """Reads what the run wants."""
         super().__init__()
-        path = os.environ.get(VARIABLE)
+        # Not for an Ansible that a task may start.
+        path = os.environ.pop(VARIABLE, None)
         self.disabled = not path
         if path:
             self._line = _Line(Path(path))
@@ -42,8 +58,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._play: Any = None
             self._batch = 0
 
+    @_strictly
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Give every play that is not about this machine alone its batches: these objects are executed."""
+        self._line.say({"event": "hello"})
         plays = playbook.get_plays()
         if self._line.rate.max_errors and plays:
             _go_on(plays[0]._variable_manager._inventory)
@@ -51,6 +69,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             if not _here(play):
                 play.serial = serial(self._line.rate.terms, play.serial or [], _count(play))
 
+    @_strictly
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """A play begins, or its next batch."""
         self._hosts.settle(self._play)
@@ -72,6 +91,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             said = {"play": play.get_name(), "batch": self._batch, "of": of, "hosts": batch, "left": self._hosts.left}
             self._line.say({"event": "batch", **said})
 
+    @_strictly
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Rest before it, where that was asked for."""
         if not _here(self._play) and (self._line.wanted or self._too_many()):

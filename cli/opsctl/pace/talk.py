@@ -1,8 +1,8 @@
 """The talk with the plug-in in Ansible's process (`inside/opsctl_pace.py`) through two FIFOs in the run's directory.
 
-It says, as lines of JSON: {event: batch, play, batch, of, hosts, left}, and {event: rest, number, lockstep, errors,
-where: batch|play|task, whole, left, batch?, of?, task?}: Ansible rests, nothing runs, and it waits for `go NUMBER`. It
-hears: `hold` = rest before the next task, `free` = no need to any more, `go NUMBER`.
+It says, as lines of JSON: {event: hello} before anything else; {event: batch, play, batch, of, hosts, left}; and
+{event: rest, number, lockstep, errors, where: batch|play|task, whole, left, batch?, of?, task?}: Ansible rests, nothing
+runs, and it waits for `go NUMBER`. It hears: `hold` = rest before the next task, `free` = no need to, `go NUMBER`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from typing import Any
 
 from opsctl.pace import story
 from opsctl.pace.brake import Brake, Change, End
-from opsctl.pace.rate import Rate
+from opsctl.pace.rate import DEFAULT, Rate
 from opsctl.runs.execute import Execution, Job, Outcome, Why
 from opsctl.runs.workspace import write
 
 VARIABLE = "OPSCTL_PACE"
+_GREETING = 1.0
+"""Seconds for the thread that listens: when hosts begin, the plug-in's first word has long been written."""
 _INTERRUPTED = "User interrupted execution"
 _TEXTS = ("stdout", "stderr", "msg")
 OnEvent = Callable[[dict[str, Any]], None]
@@ -42,7 +44,7 @@ class Paced:
         write(folder / "settings.json", json.dumps(settings))
         environment = {**job.environment, VARIABLE: str(folder / "settings.json")}
         self._execution = Execution(replace(job, environment=environment))
-        self._over = threading.Event()
+        self._over, self._greeted = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._rest: dict[str, Any] | None = None
         self._left: list[str] = []
@@ -85,24 +87,40 @@ class Paced:
         told = watched(on_event, re.compile(pattern), self._brake) if pattern else on_event
 
         def watch(event: dict[str, Any]) -> None:
+            if event.get("event") == "runner_on_start" and not self._known():
+                self._fail("Ansible did not load opsctl's plug-in; `opsctl doctor` says which Ansible it is")
             # No user did: Ansible was interrupted because of what is told already.
             if not (self._text and event.get("event") == "error" and _INTERRUPTED in str(event.get("stdout"))):
                 told(event)
 
         return watch
 
+    def _known(self) -> bool:
+        """Whether the plug-in is there, or nothing depends on it: it speaks before any host begins."""
+        return self._rate == DEFAULT or bool(self.why) or self._greeted.wait(_GREETING)
+
     def _listen(self) -> None:
         poller = select.poll()
         poller.register(self._in, select.POLLIN)
         held = b""
-        while not self._over.is_set():
-            if not poller.poll(100):
-                continue
-            *lines, held = (held + os.read(self._in, 65536)).split(b"\n")
-            for line in lines:
-                self._take(json.loads(line))
+        try:
+            while poller.poll(100) or not self._over.is_set():
+                if poller.poll(0):
+                    *lines, held = (held + os.read(self._in, 65536)).split(b"\n")
+                    for line in lines:
+                        self._take(json.loads(line))
+        except Exception as error:
+            self._fail(f"the talk with Ansible broke off: {error}")
+
+    def _fail(self, text: str) -> None:
+        """A run whose rate cannot be kept does not go on."""
+        self._text = f"Cannot keep the rate of this run: {text}"
+        self._execution.stop("broken")
 
     def _take(self, said: dict[str, Any]) -> None:
+        if said["event"] == "hello":
+            self._greeted.set()
+            return
         self._left = said["left"]
         if said["event"] == "batch":
             self._on_event(story.began(said["batch"], said["of"], said["hosts"], said["play"]))

@@ -5,12 +5,19 @@ from __future__ import annotations
 from opsctl.runs.execute import KILLED, Outcome
 from opsctl.runs.progress import Progress
 
-_STOPPED = {"errors": "failed", "batch": "failed", "matched": "failed", "unanswered": "timeout", "canceled": "canceled"}
+_STOPPED = {
+    "errors": "failed",
+    "batch": "failed",
+    "matched": "failed",
+    "unanswered": "timeout",
+    "canceled": "canceled",
+    "broken": "error",
+}
 
 
 def judge(outcome: Outcome, progress: Progress, canceled_by: str = "") -> tuple[str, str]:
     """The run's state and why, from the exit status; the events only say which of two things a status means."""
-    if outcome.why in _STOPPED:
+    if outcome.why in _STOPPED and (outcome.text or outcome.why == "canceled"):
         return _STOPPED[outcome.why], outcome.text or f"canceled by {canceled_by or 'the user'}"
     first = progress.failures[0] if progress.failures else None
     text = f"{first.host}: {first.task}: {first.message}" if first else ""
