@@ -15,9 +15,9 @@ from opsctl.db.engine import opened
 from opsctl.errors import ConfigError, Denied, UsageError
 from opsctl.ledger.book import Ledger
 from opsctl.policy.kept import add, everything, remove
-from opsctl.policy.stored import data
 from opsctl.policy.load import load
 from opsctl.policy.read import entries, gathered, parsed, read
+from opsctl.policy.stored import data
 
 FILE = """
 roles: {reader: {command: uptime}}

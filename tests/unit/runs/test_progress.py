@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsctl.runs.judge import judge
 from opsctl.runs.execute import KILLED, Outcome
+from opsctl.runs.judge import judge
 from opsctl.runs.progress import Progress, message, natural, replay
 
 HOSTS = ("a", "b", "c")
