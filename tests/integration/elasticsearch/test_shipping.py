@@ -80,7 +80,9 @@ def test_a_lost_answer_doubles_nothing(home: Home, node: Node) -> None:
         proxy.lose = 2
         report = home.shipper().flush()
         assert proxy.lost == 2
-    assert (report.trouble, report.counts["duplicate"], report.counts["acked"]) == ("", 200, 700)
+    # Two answers of one chunk, or of two chunks: they are on the way side by side.
+    assert (report.trouble, report.counts["duplicate"] in (200, 400)) == ("", True)
+    assert report.counts["duplicate"] + report.counts["acked"] == 900
     exactly_once(node, home)
 
 

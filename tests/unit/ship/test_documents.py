@@ -167,6 +167,13 @@ def test_a_text_has_no_colours_and_plain_line_ends() -> None:
     assert text("\x1b[0;32mok\x1b[0m\r\nmore\r\n") == "ok\nmore"
 
 
+@given(st.text(st.characters(exclude_categories=())))
+def test_whatever_a_text_has_in_it_can_be_sent(value: str) -> None:
+    readable(value).encode()
+    if value.isascii():
+        assert readable(value) == value
+
+
 def test_bytes_that_are_no_text_are_shown() -> None:
     broken = b"caf\xe9".decode("utf-8", "surrogateescape")
     assert readable(broken) == "caf\\xe9"

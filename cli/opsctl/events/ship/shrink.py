@@ -21,6 +21,7 @@ SHORT = _WHOLE
 """Bytes of a journal's line whose result is surely not longer than that."""
 
 _BULKY = frozenset({"ansible_facts", "invocation", "diff"})
+_HALVES = re.compile("[\ud800-\udfff]")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -43,8 +44,8 @@ def cut(value: str, length: int) -> str:
 
 
 def readable(value: str) -> str:
-    """A text without what UTF-8 cannot carry: bytes that were no text are shown as escapes."""
-    return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") if _escaped(value) else value
+    """A text without what UTF-8 cannot carry: bytes that were no text are shown as escapes, halves of pairs as such."""
+    return _HALVES.sub(_shown, value)
 
 
 def result(value: Mapping[str, Any], *, short: bool = False) -> dict[str, Any]:
@@ -89,9 +90,6 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _escaped(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+def _shown(half: re.Match[str]) -> str:
+    code = ord(half[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else "\ufffd"
