@@ -116,6 +116,12 @@ def test_what_ansible_must_not_show_is_not_shown() -> None:
         ("finished", {"status": "failed"}, ["end"], "failure"),
         ("canceled", {}, ["end"], "unknown"),
         ("lost", {}, ["end"], "failure"),
+        ("observed", {"status": "succeeded"}, ["end"], "success"),
+        ("approved", {"comment": "fine"}, ["admin", "allowed"], "success"),
+        ("refused", {"comment": "no"}, ["admin", "denied"], "success"),
+        ("break_glass", {}, ["admin", "allowed"], "success"),
+        ("policy", {"change": "added"}, ["change"], "success"),
+        ("pruned", {}, ["deletion"], "success"),
         ("never_heard_of", {"comment": "why"}, ["admin", "info"], "success"),
     ],
 )

@@ -13,18 +13,29 @@ from opsctl.ledger.record import Record
 
 DATASET = "opsctl.audit"
 
-_KINDS: dict[str, tuple[list[str], list[str], str]] = {
-    "asked": (["process"], ["info"], "unknown"),
-    "started": (["process"], ["start"], "unknown"),
-    "finished": (["process"], ["end"], "unknown"),
-    "canceled": (["process"], ["end"], "unknown"),
-    "lost": (["process"], ["end"], "failure"),
-    "reanchored": (["configuration"], ["change"], "success"),
+_KINDS: dict[str, tuple[str, str, str, str]] = {
+    "asked": ("run-asked", "process", "info", "unknown"),
+    "decided": ("decided", "api", "admin", "success"),
+    "started": ("run-started", "process", "start", "unknown"),
+    "finished": ("run-finished", "process", "end", ""),
+    "observed": ("run-observed", "process", "end", ""),
+    "canceled": ("run-canceled", "process", "end", "unknown"),
+    "lost": ("run-lost", "process", "end", "failure"),
+    "approved": ("approval-granted", "api", "allowed", "success"),
+    "refused": ("approval-denied", "api", "denied", "success"),
+    "held": ("approval-held", "api", "denied", "success"),
+    "break_glass": ("approval-break-glass", "api", "allowed", "success"),
+    "expired": ("approval-expired", "api", "info", "success"),
+    "withdrawn": ("approval-withdrawn", "api", "info", "success"),
+    "claimed": ("approval-claimed", "api", "info", "success"),
+    "policy": ("policy-changed", "configuration", "change", "success"),
+    "pruned": ("journals-pruned", "file", "deletion", "success"),
+    "reanchored": ("ledger-reanchored", "configuration", "change", "success"),
 }
-"""Category, type and outcome by kind. What is not here was decided by somebody: category `api`."""
+"""Action, category, type and outcome by kind; the outcome is empty where the record has it."""
 
-_VERDICTS = {"allow": "allowed", "granted": "allowed", "approve": "info", "approved": "allowed"}
-_VERDICTS |= {"deny": "denied", "denied": "denied"}
+_VERDICTS = {"allow": "allowed", "deny": "denied"}
+_OTHER = ("", "api", "info", "success")
 
 
 def line(record: Record, origin: Origin) -> tuple[str, bytes]:
@@ -47,7 +58,9 @@ def document(record: Record, name: str, origin: Origin) -> dict[str, Any]:
         # Damage is shipped as it stands: it is evidence.
         content = {}
     data = _mapping(content.get("data"))
-    category, kind, outcome = _KINDS.get(record.kind, (["api"], ["admin"], "success"))
+    action, category, kind, outcome = _KINDS.get(record.kind, _OTHER)
+    if record.kind == "decided":
+        kind = _VERDICTS.get(str(data.get("verdict")), "info")
     event: dict[str, Any] = {
         "id": name,
         "kind": "event",
@@ -56,12 +69,10 @@ def document(record: Record, name: str, origin: Origin) -> dict[str, Any]:
         "provider": "opsctl",
         "sequence": record.seq,
         "created": record.time,
-        "action": f"run-{record.kind}" if record.kind in _KINDS else record.kind.replace("_", "-"),
-        "category": category,
-        "type": kind if record.kind in _KINDS else ["admin", _VERDICTS.get(_verdict(record.kind, data), "info")],
-        "outcome": {"succeeded": "success"}.get(str(data.get("status")), "failure")
-        if record.kind == "finished"
-        else outcome,
+        "action": action or record.kind.replace("_", "-"),
+        "category": [category],
+        "type": ["admin", kind] if category == "api" else [kind],
+        "outcome": outcome or ("success" if data.get("status") == "succeeded" else "failure"),
         "hash": record.hash,
         "original": record.body,
     }
@@ -96,10 +107,6 @@ def document(record: Record, name: str, origin: Origin) -> dict[str, Any]:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _verdict(kind: str, data: Mapping[str, Any]) -> str:
-    return str(data.get("verdict") or kind)
 
 
 def _message(record: Record, data: Mapping[str, Any]) -> str:
