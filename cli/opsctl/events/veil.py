@@ -28,6 +28,11 @@ class Veil(Redactor):
         self._learn()
         return super().line(value)
 
+    def record(self, record: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """As that of a redactor that has known them all along."""
+        self._learn()
+        return super().record(record)
+
     def text(self, text: str) -> str:
         """As that of a redactor that has known them all along."""
         self._learn()

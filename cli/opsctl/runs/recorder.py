@@ -156,7 +156,7 @@ class Recorder:
             self._append(cleaned | {"stdout": text})
 
     def _take(self, record: dict[str, Any]) -> None:
-        self._append(*self._redactor.line(record))
+        self._append(*self._redactor.record(record))
 
     def _append(self, record: dict[str, Any], text: str | None = None) -> None:
         numbered = self._journal.append(record, text)

@@ -77,6 +77,22 @@ def test_the_quick_way_hides_what_the_slow_one_does(value: object, secrets: list
     assert json.loads(text) == cleaned
 
 
+@given(
+    records=st.lists(
+        st.dictionaries(st.sampled_from(["event", "task", "host", "stdout", "data", "time"]), ANYTHING), max_size=6
+    ),
+    secrets=st.lists(st.sampled_from(["ab", 'p"s\\s', "12", "a"]) | st.text(max_size=6), max_size=3),
+)
+def test_what_records_have_in_common_is_hidden_as_the_rest(
+    records: list[dict[str, object]], secrets: list[str]
+) -> None:
+    redactor = Redactor(secrets)
+    for record in [*records, *records]:
+        cleaned, text = redactor.record(record)
+        assert cleaned == redactor.line(record)[0]
+        assert json.loads(text) == cleaned
+
+
 @given(secret=SECRETS)
 def test_a_secret_written_as_json_in_json_is_found(secret: str) -> None:
     twice = json.dumps(json.dumps(secret)[1:-1])[1:-1]
