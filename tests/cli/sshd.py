@@ -78,7 +78,7 @@ def guarded(folder: Path) -> Iterator[Server]:
     """One with users of its own, who have passwords and whom sudo knows; nobody else on this machine sees them.
 
     Both have `PASSWORD`; the first one must tell it to sudo, the other need not. sudo logs to `folder/sudo.log`, what
-    goes to syslog is sent to the socket `folder/syslog`.
+    goes to syslog comes to the socket `folder/syslog`.
     """
     folder.chmod(0o755)
     for parent in folder.parents[:-1]:
@@ -98,11 +98,13 @@ def guarded(folder: Path) -> Iterator[Server]:
     (etc / "sudoers").write_text("\n".join(rules) + "\n")
     (etc / "sudoers").chmod(0o440)
     mounts = [f"mount --bind {etc / name} /etc/{name}" for name in ("passwd", "shadow", "sudoers")]
-    tools = folder / "bin"
-    tools.mkdir()
-    (tools / "logger").write_text(f'#!/bin/sh\nexec /usr/bin/logger -u {folder / "syslog"} "$@"\n')
-    (tools / "logger").chmod(0o755)
-    more = [f"SetEnv HOME={folder} PATH={tools}:/usr/local/bin:/usr/bin:/bin", "PasswordAuthentication yes"]
+    devices = folder / "dev"
+    devices.mkdir()
+    mounts += [f"mount --bind /dev {devices}", "mount -t tmpfs dev /dev", f"ln -s {folder / 'syslog'} /dev/log"]
+    for name in ("null", "zero", "random", "urandom", "tty", "ptmx"):
+        mounts += [f"touch /dev/{name}", f"mount --bind {devices / name} /dev/{name}"]
+    mounts += ["mkdir /dev/pts", f"mount --rbind {devices / 'pts'} /dev/pts", "ln -s /proc/self/fd /dev/fd"]
+    more = [f"SetEnv HOME={folder}", "PasswordAuthentication yes"]
     # In a namespace of its own, so that this machine's files stay as they are.
     before = ["unshare", "--mount", "sh", "-c", f'set -e; {"; ".join(mounts)}; exec "$@"', "sh"]
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:

@@ -36,7 +36,7 @@ exec 4<"$dir"/input
 rm -f "$dir"/input
 """
 _TELL = """\
-{ command -v logger >/dev/null && logger -t %s -- %s; } </dev/null >/dev/null 2>&1 3<&- &
+{ [ -e /dev/log ] && logger -t %s -- %s; } </dev/null >/dev/null 2>&1 3<&- &
 """
 
 
