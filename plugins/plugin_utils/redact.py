@@ -24,7 +24,7 @@ _BEGIN = r"(?:\b|(?<=\\[nrt]))"
 BLOCKS = re.compile(
     r"\$ANSIBLE_VAULT;[\d.]+;\w+(?:;\w+)?(?:[\s\\nr\"',]+[0-9a-f]{32,})+"
     r"|-----BEGIN (?P<kind>[A-Z ]*PRIVATE KEY(?: BLOCK)?)-----.*?-----END (?P=kind)-----"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?:[\s\\\"',+-]{1,12}[A-Za-z0-9+/=]{8,})*"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?:[\s\\\"',+-]{1,64}[A-Za-z0-9+/=]{8,})*"
     rf"|{_BEGIN}LTAI[0-9A-Za-z]{{12,28}}\b"
     rf"|{_BEGIN}STS\.[0-9A-Za-z]{{16,}}"
     rf"|{_BEGIN}(?:AKIA|ASIA)[0-9A-Z]{{16}}\b"
@@ -99,6 +99,11 @@ _FOREIGN = ("\\u017f", "\\u212a")
 _KEYS = re.compile(r"(?:private|secret|api|access|account)[_-]?key")
 _RUN = re.compile(r"[0-9A-Za-z]{6,}")
 
+_COMMON = frozenset({"event", "play", "task", "action", "path", "role", "host"})
+"""Of a record: what many others have as well."""
+_REMEMBERED = 10_000
+_LARGE = 4096
+
 _LEAST = 7
 """Characters: a name, a sign and a value have as many."""
 _KEPT = r"\g<1>" + MASK
@@ -120,8 +125,12 @@ class Redactor:
         # The longest first: a value may begin with another.
         ordered = sorted(self.forms, key=len, reverse=True)
         self.values = re.compile("|".join(map(re.escape, ordered))) if ordered else None
-        self._present = _fewest(needle for form in self.forms for needle in _needles(form))
+        present = _fewest(needle for form in self.forms for needle in _needles(form))
+        self._runs = [needle for needle in present if _RUN.fullmatch(needle)]
+        self._odd = [needle for needle in present if not _RUN.fullmatch(needle)]
+        self._clean_runs: set[str] = set()
         short = {value for value in values if len(value) < _SHORTEST}
+        self._seen: dict[tuple[str, str], str] = {}
         self._alone = _fewest({*map(json.dumps, short), *(value for value in short if not value.isalpha())})
 
     def text(self, text: str) -> str:
@@ -150,6 +159,27 @@ class Redactor:
         cleaned = self._clean(value, rules)
         return cleaned, dumped(cleaned)
 
+    def record(self, record: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """As `line`, of a record of the journal: what it has in common with others is looked at once."""
+        pieces, fresh = [], {}
+        for name, item in record.items():
+            if name not in _COMMON or type(item) is not str:
+                fresh[name] = item
+                continue
+            piece = self._seen.get((name, item))
+            if piece is None:
+                piece = dumped({name: item})[1:-1]
+                if self._suspicions(piece) is not None:
+                    return self.line(record)
+                if len(self._seen) >= _REMEMBERED:
+                    self._seen.clear()
+                self._seen[name, item] = piece
+            pieces.append(piece)
+        text = dumped(fresh)
+        if self._suspicions(text) is not None:
+            return self.line(record)
+        return record, ",".join(["{" + pieces[0], *pieces[1:], text[1:]]) if pieces and fresh else dumped(record)
+
     def json(self, text: str) -> str:
         """A JSON text (ASCII, on one line) without the secrets."""
         rules = self._suspicions(text)
@@ -167,15 +197,27 @@ class Redactor:
         rules: Rules = []
         # A loop, because this is run for every event and any() costs twice as much.
         if self.values is not None:
-            for needle in self._present:
-                if needle in text:
-                    rules.append(((), self.values, MASK))
-                    break
+            if self._there(text):
+                rules.append(((), self.values, MASK))
         if _triggered(text):
             rules.append(((), BLOCKS, MASK))
         if words:
             rules += [part for part in _EVERY if not words.isdisjoint(part[0])]
         return rules
+
+    def _there(self, text: str) -> bool:
+        """Whether a value may be in a text. Most words of a text have been looked at before."""
+        fresh = set(_RUN.findall(text)) - self._clean_runs
+        if fresh:
+            joined = " ".join(fresh)
+            for needle in self._runs:
+                if needle in joined:
+                    return True
+            if len(self._clean_runs) >= _REMEMBERED:
+                self._clean_runs.clear()
+            if len(joined) < _LARGE:
+                self._clean_runs |= fresh
+        return any(needle in text for needle in self._odd)
 
     def _others(self, text: str) -> bool:
         """Whether a JSON text may have a short secret that stands alone, or a name in foreign letters."""

@@ -21,7 +21,7 @@ _BEGIN = r"(?:\b|(?<=\\[nrt]))"
 BLOCKS = re.compile(
     r"\$ANSIBLE_VAULT;[\d.]+;\w+(?:;\w+)?(?:[\s\\nr\"',]+[0-9a-f]{32,})+"
     r"|-----BEGIN (?P<kind>[A-Z ]*PRIVATE KEY(?: BLOCK)?)-----.*?-----END (?P=kind)-----"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?:[\s\\\"',+-]{1,12}[A-Za-z0-9+/=]{8,})*"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?:[\s\\\"',+-]{1,64}[A-Za-z0-9+/=]{8,})*"
     rf"|{_BEGIN}LTAI[0-9A-Za-z]{{12,28}}\b"
     rf"|{_BEGIN}STS\.[0-9A-Za-z]{{16,}}"
     rf"|{_BEGIN}(?:AKIA|ASIA)[0-9A-Z]{{16}}\b"
