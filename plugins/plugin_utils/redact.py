@@ -195,10 +195,8 @@ class Redactor:
         """What may find something in a text, or in the texts of which this is the JSON. JSON writes character by
         character: what a string has in it, its JSON has in it too, and letters and digits as they are."""
         rules: Rules = []
-        # A loop, because this is run for every event and any() costs twice as much.
-        if self.values is not None:
-            if self._there(text):
-                rules.append(((), self.values, MASK))
+        if self.values is not None and self._there(text):
+            rules.append(((), self.values, MASK))
         if _triggered(text):
             rules.append(((), BLOCKS, MASK))
         if words:
