@@ -7,6 +7,7 @@ for, not what they make of it. Everything else is tested against a real server.
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 class Contract:
     """A server on loopback. `lifecycle`: what it has: `ilm`, `dsl` or `none`."""
 
-    def __init__(self, lifecycle: str = "ilm") -> None:
+    def __init__(self, lifecycle: str = "ilm", tls: ssl.SSLContext | None = None) -> None:
         self.lifecycle = lifecycle
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         """Method, path, headers in lower case, body."""
@@ -50,11 +51,14 @@ class Contract:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._scheme = "https" if tls else "http"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Contract:
         self._thread.start()

@@ -100,6 +100,15 @@ def test_a_line_that_is_no_record_is_kept_aside_without_asking() -> None:
     assert [letter.reason for letter in delivery.letters] == [broken.broken]
 
 
+def test_a_request_that_is_refused_as_a_whole_kills_no_document() -> None:
+    class Older:
+        def bulk(self, lines: Sequence[bytes]) -> list[Item]:
+            raise Trouble("request contains unrecognized parameter: [require_data_stream]", 400)
+
+    with pytest.raises(Trouble, match="unrecognized parameter"):
+        Sender(Older(), 100).send(parcels("a", "b"))
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_refusal_ends_it_at_once(status: int) -> None:
     class Refusing:

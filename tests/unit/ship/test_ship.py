@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from opsctl.clock import uuid7
 from opsctl.db.engine import opened
+from opsctl.errors import DiskFull
 from opsctl.events.journal import Journal
 from opsctl.events.ship.answer import Item, Trouble
 from opsctl.events.ship.options import Elasticsearch
@@ -249,6 +253,25 @@ def test_a_closed_way_opens_again_when_something_was_sent(tmp_path: Path, server
     assert (one.state.circuit.failures, one.state.circuit.open()) == (0, False)
 
 
+def test_a_clock_that_went_back_does_not_close_the_way_for_ever(tmp_path: Path, server: Memory) -> None:
+    state = shipper(tmp_path, server).state
+    state.circuit = replace(state.circuit, until=time.time() + 86400 * 365, failures=1, reason="x", since="y")
+    assert (state.circuit.open(), state.circuit.left) == (False, 0)
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path, server: Memory) -> None:
+    run = uuid7()
+    note(tmp_path, run, *map(str, range(30)))
+    one = shipper(tmp_path, server)
+    pages = one.state._database.execute("PRAGMA page_count").fetchone()[0]
+    one.state._database.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(DiskFull, match="no space left"):
+        one.state.note("filler", "x" * 1_000_000)
+    one.state._database.execute("PRAGMA max_page_count = 1000000")
+    assert one.flush().trouble == ""
+    assert texts(server, run) == list(map(str, range(30)))
+
+
 def test_cursors_of_journals_that_have_gone_are_forgotten(tmp_path: Path, server: Memory) -> None:
     run = uuid7()
     note(tmp_path, run, "one")
@@ -260,9 +283,6 @@ def test_cursors_of_journals_that_have_gone_are_forgotten(tmp_path: Path, server
 
 
 def test_going_back_in_time_sends_only_what_is_newer(tmp_path: Path, server: Memory) -> None:
-    import os
-    import time
-
     old, new = uuid7(), uuid7()
     note(tmp_path, old, "old")
     note(tmp_path, new, "new")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,6 +33,12 @@ class Server:
         """
         self.where = ", ".join(options.url)
         self._hide = Redactor([credentials.api_key, credentials.password, credentials.header])
+        if options.ca_file is not None:
+            try:
+                ssl.create_default_context(cafile=str(options.ca_file))
+            except OSError as error:
+                reason = error.strerror or "it holds no certificate"
+                raise ConfigError(f"elasticsearch.ca_file: cannot use {options.ca_file}: {reason}") from None
         tls: dict[str, Any] = {"ca_certs": str(options.ca_file)} if options.ca_file else {}
         try:
             # Retries are the shipper's: it knows what was taken, and when to give up.

@@ -104,18 +104,18 @@ class Sender:
 
     def _troubled(self, trouble: Trouble, parcels: Sequence[Parcel], delivery: Delivery) -> list[Parcel]:
         meaning = trouble.meaning
-        if meaning in ("split", "bad") and len(parcels) > 1:
-            # One document may spoil a whole request: halves find it.
+        if meaning == "split" and len(parcels) > 1:
             delivery.counts["split"] += 1
             middle = len(parcels) // 2
             return [parcel for half in (parcels[:middle], parcels[middle:]) for parcel in self._attempt(half, delivery)]
-        if meaning in ("split", "bad"):
+        if meaning == "split":
             delivery.letters.append(letter(parcels[0], trouble.status, trouble.kind, str(trouble)))
             return []
         if meaning == "later":
             delivery.counts["retried"] += len(parcels)
             self._wait(trouble)
             return list(parcels)
+        # Also what is bad as a whole: our requests are well-formed, so it is not the documents' fault.
         raise trouble
 
     def _wait(self, trouble: Trouble) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsctl.clock import now, stamp
+from opsctl.db.engine import spoken
 from opsctl.errors import ConfigError, StoreError
 from opsctl.events.ship import source
 from opsctl.events.ship.answer import Item, Trouble
@@ -307,7 +308,9 @@ class Shipper:
     @contextmanager
     def _turn(self) -> Iterator[bool]:
         """Hold the sender's lock; false when another has it."""
-        with os.fdopen(os.open(self.folder / "ship.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)) as file:
+        with spoken(self.folder):
+            lock = os.open(self.folder / "ship.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(lock) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -316,7 +319,8 @@ class Shipper:
                 yield True
 
     def _ask(self) -> None:
-        (self.folder / "ship.again").touch(mode=0o600)
+        with spoken(self.folder):
+            (self.folder / "ship.again").touch(mode=0o600)
 
     def _asked(self) -> bool:
         return (self.folder / "ship.again").exists()

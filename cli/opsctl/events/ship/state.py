@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -16,10 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from opsctl.db.engine import spoken
 from opsctl.errors import DiskFull, StoreError
 
 LEDGER = "ledger"
 """The ledger's place among the cursors; all others are ids of runs."""
+
+_FAR = 3600
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS cursors (name TEXT PRIMARY KEY, position INTEGER, seq INTEGER, start INTEGER, digest TEXT);
@@ -53,12 +57,13 @@ class Circuit:
 
     def open(self, now: float | None = None) -> bool:
         """Whether it is too early to try again."""
-        return self.until > (time.time() if now is None else now)
+        # Further off than any pause: the clock went back since.
+        return 0 < self.until - (time.time() if now is None else now) <= _FAR
 
     @property
     def left(self) -> float:
         """Seconds until the next attempt."""
-        return min(max(0.0, self.until - time.time()), 3600)
+        return self.until - time.time() if self.open() else 0.0
 
 
 class State:
@@ -71,20 +76,26 @@ class State:
             StoreError: it cannot be opened.
         """
         self.path = path
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            self._database = self._open()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise _refused(error, path) from error
-            with suppress(OSError):
-                path.replace(path.with_suffix(".damaged"))
-            for side in ("-wal", "-shm"):
-                path.with_name(path.name + side).unlink(missing_ok=True)
+        # Read in one thread while another writes: not in the middle of what it writes.
+        self._lock = threading.RLock()
+        with spoken(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 self._database = self._open()
-            except sqlite3.DatabaseError as again:
-                raise _refused(again, path) from again
+            except sqlite3.OperationalError as error:
+                raise _refused(error, path) from error
+            except sqlite3.DatabaseError:
+                self._database = self._anew()
+
+    def _anew(self) -> sqlite3.Connection:
+        with suppress(OSError):
+            self.path.replace(self.path.with_suffix(".damaged"))
+        for side in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + side).unlink(missing_ok=True)
+        try:
+            return self._open()
+        except sqlite3.DatabaseError as error:
+            raise _refused(error, self.path) from error
 
     def _open(self) -> sqlite3.Connection:
         self.path.touch(mode=0o600)
@@ -105,7 +116,7 @@ class State:
 
     def cursors(self) -> dict[str, Cursor]:
         """All of them."""
-        rows = self._database.execute("SELECT name, position, seq, start, digest FROM cursors")
+        rows = self._read("SELECT name, position, seq, start, digest FROM cursors")
         return {name: Cursor(*rest) for name, *rest in rows}
 
     def cursor(self, name: str) -> Cursor:
@@ -129,7 +140,7 @@ class State:
 
     def counters(self) -> dict[str, int]:
         """All of them."""
-        return dict(self._database.execute("SELECT name, value FROM counters"))
+        return dict(self._read("SELECT name, value FROM counters"))
 
     @property
     def circuit(self) -> Circuit:
@@ -156,35 +167,48 @@ class State:
 
     def fact(self, name: str) -> Any:
         """Something noted, or None."""
-        row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        rows = self._read("SELECT value FROM facts WHERE name = ?", name)
+        return json.loads(rows[0][0]) if rows else None
 
     def note(self, name: str, value: Any) -> None:
         """Note something."""
         with self._writing():
             self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
 
+    def _read(self, query: str, *values: str) -> list[Any]:
+        with self._lock:
+            try:
+                return self._database.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise _refused(error, self.path) from error
+
     def _writing(self) -> _Transaction:
-        return _Transaction(self._database, self.path)
+        return _Transaction(self._database, self.path, self._lock)
 
 
 class _Transaction:
-    def __init__(self, database: sqlite3.Connection, path: Path) -> None:
-        self._database, self._path = database, path
+    def __init__(self, database: sqlite3.Connection, path: Path, lock: threading.RLock) -> None:
+        self._database, self._path, self._lock = database, path, lock
 
     def __enter__(self) -> None:
+        self._lock.acquire()
         try:
             self._database.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
+            self._lock.release()
             raise _refused(error, self._path) from error
 
     def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
         try:
-            self._database.execute("COMMIT" if error is None else "ROLLBACK")
-        except sqlite3.Error as second:
-            with suppress(sqlite3.Error):
-                self._database.execute("ROLLBACK")
-            raise _refused(second, self._path) from second
+            if error is None:
+                self._database.execute("COMMIT")
+        except sqlite3.Error as failed:
+            error = failed
+        finally:
+            if self._database.in_transaction:
+                with suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
+            self._lock.release()
         if isinstance(error, sqlite3.Error):
             raise _refused(error, self._path) from error
 
