@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -136,3 +139,27 @@ def test_a_line_is_one_line() -> None:
     line = encode({"seq": 1, "stdout": "a\nb\r\u2028c"})
     assert line.count(b"\n") == 1
     assert json.loads(line)["stdout"] == "a\nb\r\u2028c"
+
+
+@pytest.mark.parametrize("after", [0.01, 0.03, 0.06])
+def test_killed_while_writing_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path, after: float) -> None:
+    path = tmp_path / "j"
+    for _ in range(3):
+        ours, theirs = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            journal = Journal(path)
+            while True:
+                last = journal.append({"event": "x", "stdout": "y" * 3000})["seq"]
+                if last % 10 == 0:
+                    journal.sync()
+                    os.write(theirs, b"%d " % last)
+        os.close(theirs)
+        time.sleep(after)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        with os.fdopen(ours, "rb") as told:
+            acknowledged = [int(number) for number in told.read().split()]
+        seqs = [record["seq"] for record in read(path)] if path.exists() else []
+        assert seqs == list(range(1, len(seqs) + 1))
+        assert len(seqs) >= max(acknowledged, default=0)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -331,3 +332,19 @@ def test_a_passing_index_knows_long_texts() -> None:
     with passing() as index:
         assert isinstance(index, Index)
         assert index.find(Query(), Window(), 5) == []
+
+
+def test_a_full_disk_is_one_line_and_the_index_goes_on_later(tmp_path: Path) -> None:
+    home, journals = tmp_path / "home", tmp_path / "journal"
+    write(tmp_path, RUN.format(1), *(said(f"word{n} {'z' * n}", n) for n in range(3000)))
+    home.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(home)], check=False).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        (home / "journal").symlink_to(journals)
+        with pytest.raises(StoreError, match=r"Cannot write .*search\.db: no space left on the device"):
+            search(home)
+        subprocess.run(["mount", "-o", "remount,size=64m", str(home)], check=True)
+        assert len(search(home, "word7 OR word2999").hits) == 2
+    finally:
+        subprocess.run(["umount", str(home)], check=True)
