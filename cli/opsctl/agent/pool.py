@@ -106,18 +106,28 @@ class Pool:
         return kept
 
 
-def key(to: Connection, agent: str) -> str:
+def key(to: Connection, agent: str, files: dict[str, str]) -> str:
     """Equal for connections that are the same in all: where, as whom, with what key or password, trusting whom.
 
-    `agent`: the socket of the agent that has keys. Files count by their content.
+    `agent`: the socket of the agent that has keys. Files count by their content, which `files` remembers for a run.
     """
     parts = {name: value for name, value in asdict(to).items() if name not in _NOT_SHARED}
-    parts |= {"agent": agent, "key": _content(to.key_file), "config": _content("~/.ssh/config")}
+    names = ["~/.ssh/config", *([to.key_file] if to.key_file else _own_keys(files))]
+    parts |= {"agent": agent, "files": {name: _content(name, files) for name in names}}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _content(name: str) -> str:
-    try:
-        return hashlib.sha256(Path(name).expanduser().read_bytes()).hexdigest() if name else ""
-    except OSError:
-        return ""
+def _own_keys(files: dict[str, str]) -> list[str]:
+    """The keys that are tried where none is named."""
+    if "" not in files:
+        files[""] = "\n".join(sorted(str(path) for path in Path("~/.ssh").expanduser().glob("id_*")))
+    return files[""].splitlines()
+
+
+def _content(name: str, files: dict[str, str]) -> str:
+    if name not in files:
+        try:
+            files[name] = hashlib.sha256(Path(name).expanduser().read_bytes()).hexdigest()
+        except OSError:
+            files[name] = ""
+    return files[name]

@@ -7,8 +7,8 @@ import os
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
 
 from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.direct import Direct
 
@@ -23,6 +23,8 @@ _RUNS = 16
 _END = 4.0
 """Seconds a process may take to end when its client is gone."""
 _TICK = 5.0
+_LOOK = 1.0
+_T = TypeVar("_T")
 
 
 class Agent:
@@ -33,7 +35,7 @@ class Agent:
         self.pool = Pool(most, ttl)
         self._began, self._used = now(), time.monotonic()
         self._cold = self._warm = 0
-        self._runs: OrderedDict[str, Direct] = OrderedDict()
+        self._runs: OrderedDict[str, tuple[Direct, dict[str, str]]] = OrderedDict()
         self._clients: set[asyncio.Task[None]] = set()
         self._leaving = asyncio.Event()
 
@@ -107,7 +109,7 @@ class Agent:
         answer = wire.frame(wire.ALONE)
         if not self._leaving.is_set() and asked["home"] == os.environ.get("HOME"):
             try:
-                found = await self._started(to, asked, writer)
+                found = await _while_there(reader, self._started(to, asked, writer))
             except Refused as error:
                 answer = wire.frame(wire.REFUSED, str(error).encode("utf-8", "replace"))
         if found is None:
@@ -145,7 +147,8 @@ class Agent:
         self, to: Connection, asked: Mapping[str, Any], writer: asyncio.StreamWriter
     ) -> tuple[Kept, Relay] | None:
         """A process over a kept connection or a new one; None when there is no room for one more."""
-        run, same = self._run(asked["run"], asked["agent"]), key(to, asked["agent"])
+        run, files = self._run(asked["run"], asked["agent"])
+        same = key(to, asked["agent"], files)
         while kept := self.pool.take(same):
             try:
                 if complaint := run.refuses(to, kept.link):
@@ -174,10 +177,25 @@ class Agent:
         self._cold += 1
         return made, relay
 
-    def _run(self, name: str, agent: str) -> Direct:
+    def _run(self, name: str, agent: str) -> tuple[Direct, dict[str, str]]:
         if name not in self._runs:
-            self._runs[name] = Direct(agent)
+            self._runs[name] = Direct(agent), {}
             if len(self._runs) > _RUNS:
                 self._runs.popitem(last=False)
         self._runs.move_to_end(name)
         return self._runs[name]
+
+
+async def _while_there(reader: asyncio.StreamReader, work: Coroutine[Any, Any, _T]) -> _T:
+    """What the work returns; it is given up when the client is gone, so that no host can hold a place for ever."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=_LOOK)
+            if reader.at_eof():
+                raise EOFError
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
