@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import codecs
+import difflib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,10 @@ from opsctl.fanout.fold import STREAMS, Said, heading
 
 Pieces = Callable[[str, str], Iterable[bytes]]
 """(host, stream): what it said there, again at every call."""
+_COMPARED = 16 * 1024
+"""Bytes of output that are compared with others' at most."""
+_DIFFERENT = 50
+"""Groups that are compared with the first: who has more of them does not look for small differences."""
 Write = Callable[[str], object]
 
 
@@ -43,18 +48,48 @@ def _row(write: Write, row: Mapping[str, Any], said: Pieces) -> None:
 
 
 def blocks(grouped: Iterable[Sequence[Said]], said: Pieces) -> Iterator[str]:
-    """Hosts that said the same, for people: pieces of text, with what the first host of each group said."""
+    """Hosts that said the same, for people: pieces of text, with what the first host of each group said.
+
+    Of later groups only what differs from the first one is shown, where that is shorter.
+    """
+    first: dict[str, list[str] | None] = {}
     for number, group in enumerate(grouped):
         yield f"{'' if number == 0 else chr(10)}{heading(group)}\n"
         for stream in STREAMS:
             mark = "    " if stream == "stdout" else "  ! "
-            fresh = True
-            for text in _decoded(said(group[0].host, stream), "backslashreplace"):
-                for line in text.splitlines(keepends=True):
-                    yield mark + line if fresh else line
-                    fresh = line.endswith("\n")
-            if not fresh:
-                yield "\n"
+            lines = _few(said(group[0].host, stream))
+            base = first.setdefault(stream, lines) if number == 0 else first[stream]
+            if 0 < number <= _DIFFERENT and base and lines and (shown := _difference(base, lines)):
+                yield f"{mark}(differs from the first:)\n"
+                yield from (f"{mark}{line}\n" for line in shown)
+            else:
+                yield from _marked(mark, said(group[0].host, stream))
+
+
+def _marked(mark: str, parts: Iterable[bytes]) -> Iterator[str]:
+    fresh = True
+    for text in _decoded(parts, "backslashreplace"):
+        for line in text.splitlines(keepends=True):
+            yield mark + line if fresh else line
+            fresh = line.endswith("\n")
+    if not fresh:
+        yield "\n"
+
+
+def _few(parts: Iterable[bytes]) -> list[str] | None:
+    """The lines; None when they are too many to be compared."""
+    data = b""
+    for part in parts:
+        data += part
+        if len(data) > _COMPARED:
+            return None
+    return data.decode("utf-8", "backslashreplace").splitlines()
+
+
+def _difference(base: list[str], lines: list[str]) -> list[str]:
+    """How the lines differ, if that can be said in fewer lines."""
+    found = list(difflib.unified_diff(base, lines, lineterm="", n=1))[2:]
+    return found if len(found) < len(lines) else []
 
 
 class _Valid:

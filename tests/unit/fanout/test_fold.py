@@ -66,6 +66,19 @@ def test_people_see_names_ending_and_output_once() -> None:
     assert shown == "2 hosts the same (exit 0): a, b\n    up\n\n1 host (exit status 2): c\n  ! no end\n"
 
 
+def test_of_hosts_that_differ_a_little_only_that_is_shown() -> None:
+    long = "".join(f"line {n}\n" for n in range(20))
+    records = [_piece(host, long.encode()) for host in "ab"] + [_piece("c", long.replace("line 7\n", "x\n").encode())]
+    records += [_piece("d", b"quite another\n"), *map(_end, "abcd")]
+    with _index(records) as index:
+        shown = "".join(blocks(groups(index.hosts.values()), index.pieces))
+    assert shown.split("\n\n")[1:] == [
+        "1 host (exit 0): c\n    (differs from the first:)\n    @@ -7,3 +7,3 @@\n     line 6\n    -line 7\n    +x\n"
+        "     line 8",
+        "1 host (exit 0): d\n    quite another\n",
+    ]
+
+
 def test_a_result_of_ansible_counts_as_output_too() -> None:
     with _index([{"event": "host_ok", "host": "a", "data": {"res": {"rc": 0, "stdout": "up"}}}]) as index:
         assert list(index.pieces("a", "stdout")) == [b"up"]
