@@ -17,12 +17,16 @@ from typing import Any
 
 import requests
 
-USER, WRITER, NOBODY, PASSWORD = "tester", "writer", "nobody", "pw-canary-7b1d"
+USER, WRITER, ANCHORER, NOBODY, PASSWORD = "tester", "writer", "anchorer", "nobody", "pw-canary-7b1d"
 _ROLES = """
 writer:
   indices:
     - names: ["logs-opsctl.*"]
       privileges: [create_doc, auto_configure]
+anchorer:
+  indices:
+    - names: ["opsctl-anchors-*"]
+      privileges: [create_doc, read, create_index]
 """
 _NOBODY = 65534
 _PATIENCE = 120
@@ -63,8 +67,8 @@ class Node:
     """One server with a folder of its own. Started once or more often; the data stay until `remove`."""
 
     def __init__(self, zipped: Path) -> None:
-        """Unpacks it where everybody may read: it does not run as root, and the checkout may be root's."""
-        self.folder = Path(tempfile.mkdtemp(prefix="opsctl-elasticsearch-"))
+        """Unpacks it where whoever it runs as may read."""
+        self.folder = Path(tempfile.mkdtemp(prefix="opsctl-elasticsearch-", dir=_place(zipped.parents[1] / "tests")))
         self.port, transport = _free_ports()
         self._process: subprocess.Popen[bytes] | None = None
         with zipfile.ZipFile(zipped) as content:
@@ -78,8 +82,10 @@ class Node:
             _CONFIG.format(port=self.port, transport=transport, place=self.folder)
         )
         # In files: what the API for users and keys needs is not in this distribution.
-        (config / "users").write_text("".join(f"{name}:{_hashed(PASSWORD)}\n" for name in (USER, WRITER, NOBODY)))
-        (config / "users_roles").write_text(f"superuser:{USER}\nwriter:{WRITER}\n")
+        (config / "users").write_text(
+            "".join(f"{name}:{_hashed(PASSWORD)}\n" for name in (USER, WRITER, ANCHORER, NOBODY))
+        )
+        (config / "users_roles").write_text(f"superuser:{USER}\nwriter:{WRITER}\nanchorer:{ANCHORER}\n")
         (config / "roles.yml").write_text(_ROLES)
         if os.getuid() == 0:
             subprocess.run(["chown", "-R", f"{_NOBODY}:{_NOBODY}", str(self.folder)], check=True)
@@ -171,6 +177,13 @@ class Node:
             if len(hits) < 2000:
                 return found
             query["search_after"] = hits[-1]["sort"]
+
+
+def _place(wanted: Path) -> Path | None:
+    """Below the checkout's home, which scripts/clean removes; where only root may look, the system's own place."""
+    wanted.mkdir(parents=True, exist_ok=True)
+    closed = os.getuid() == 0 and any(not path.stat().st_mode & 0o001 for path in (wanted, *wanted.parents))
+    return None if closed else wanted
 
 
 def _hashed(password: str) -> str:

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from opsctl.errors import StoreError
+from opsctl.events.ship.answer import Trouble
 from opsctl.ledger.audit import audit
 from opsctl.ledger.automatic import Automatic
 from opsctl.ledger.remote import ElasticsearchWitness
 from opsctl.settings import Settings
 
 from .conftest import Home
-from .server import WRITER, Node
+from .server import ANCHORER, WRITER, Node
 
 
 def witness(home: Home, **changes: Any) -> ElasticsearchWitness:
@@ -57,6 +58,21 @@ def test_an_anchor_that_is_not_there_is_said(home: Home) -> None:
     report = audit(home.ledger(2), [witness(home)])
     assert [finding.what for finding in report.findings] == ["unreadable"]
     assert "nothing is anchored there" in report.findings[0].text
+
+
+def test_who_may_only_create_and_read_needs_no_more_and_can_change_nothing(home: Home) -> None:
+    book = home.ledger(2)
+    newest = book.checkpoint()
+    assert newest is not None
+    one = witness(home, user=ANCHORER)
+    assert [one.put(newest), one.put(newest)] == [True, False]
+    assert audit(book, [one]).sound
+    path = f"/{one.name[14:]}/_doc/{newest.number:012d}"
+    for method, body in (("PUT", {"line": "other"}), ("DELETE", None)):
+        with pytest.raises(Trouble) as raised:
+            one._server.call(method, path, body)
+        assert raised.value.status in (403, 409)
+    assert audit(book, [one]).sound
 
 
 def test_who_may_not_anchor_is_told_so(home: Home) -> None:
