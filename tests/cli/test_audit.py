@@ -150,3 +150,26 @@ def test_a_reader_that_has_gone_ends_an_export(cli: Cli) -> None:
     assert process.stderr is not None
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()
+
+
+def test_the_key_is_changed_and_all_keys_verify_on(cli: Cli, tmp_path: Path) -> None:
+    cli.scenario("hello", deploy=HELLO)
+    cli("run", "scenario", "hello")
+    first = cli("audit", "key").out.strip()
+    changed = cli("audit", "key", "rotate", "--destroy-old", "-o", "json")
+    assert changed.json["old"] == first
+    assert cli("audit", "key").out.strip() == changed.json["new"] != first
+    listed = cli("audit", "key", "list", "-o", "json").json
+    assert [(row["key"], row["state"]) for row in listed] == [(first, "destroyed"), (changed.json["new"], "signs")]
+    export = tmp_path / "ledger.jsonl"
+    cli("audit", "export", "--to", str(export))
+    for key in (first, changed.json["new"]):
+        assert cli("audit", "verify", "--export", str(export), "--public-key", key).code == 0
+        assert cli("audit", "verify", "--public-key", key).code == 0
+    assert "handed over" in cli("audit", "list").out
+
+
+def test_a_key_is_not_changed_before_there_is_anything_to_sign(cli: Cli) -> None:
+    done = cli("audit", "key", "rotate")
+    assert done.code == 1
+    assert "no records yet" in done.line

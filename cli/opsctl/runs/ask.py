@@ -79,14 +79,17 @@ def hosts(access: Access, pattern: str = "") -> dict[str, Any]:
     found: dict[str, Any] = _bare(
         json.loads(inventory(("--list", *([f"--limit={pattern}"] if pattern else ())), access))
     )
+    for host, variables in found.get("_meta", {}).get("hostvars", {}).items():
+        for name, value in variables.items():
+            # Others may stay as they are: only the way to the host is taken from here.
+            if name.startswith("ansible_") and isinstance(value, dict) and value.keys() == {LOCKED}:
+                variables[name] = unlocked(str(value[LOCKED]), f"{host}: {name}")
     return found
 
 
 def _bare(value: Any) -> Any:
     """Values without the mark Ansible puts on text from outside: it means something to templates only."""
     if isinstance(value, dict):
-        if value.keys() == {LOCKED}:
-            return unlocked(str(value[LOCKED]), "the inventory")
         return _bare(value[_UNSAFE]) if value.keys() == {_UNSAFE} else {key: _bare(item) for key, item in value.items()}
     return [_bare(item) for item in value] if isinstance(value, list) else value
 
