@@ -159,6 +159,17 @@ def test_output_that_matches_keeps_others_from_beginning(cli: Cli, command: Call
     assert result.json["not_started"] == ["web3", "web4", "web5", "web6"]
 
 
+def test_hosts_that_ansible_reaches_go_in_batches_with_the_others(cli: Cli, server: Server, tmp_path: Path) -> None:
+    local = "ansible_connection=local ansible_python_interpreter='{{ ansible_playbook_python }}'"
+    inventory = server.inventory(tmp_path, f"[here]\nme[1:3] {local}")
+    words = ["run", "command", "-H", "here,web1,web2", "-i", str(inventory), "--batch", "1,2,rest", "-o", "json"]
+    assert cli(*words, "--", "true").code == 0
+    assert [e["data"]["hosts"] for e in events(cli, "batch_start")] == [["me1"], ["me2", "me3"], ["web1", "web2"]]
+    stopped = cli(*words, "--max-errors", "1", "--", "false")
+    assert (stopped.code, stopped.json["message"]) == (3, "stopped after 3 errors, 2 hosts not started")
+    assert stopped.json["not_started"] == ["web1", "web2"]
+
+
 def test_a_host_that_fails_is_tried_again(cli: Cli, command: Callable[..., list[str]], tmp_path: Path) -> None:
     mark = f"test -e {tmp_path}/m$n || {{ touch {tmp_path}/m$n; echo first; exit 1; }}; echo second"
     result = cli(*command("--retries", "2", "--retry-delay", "0.1", "--max-errors", "0", do=mark))

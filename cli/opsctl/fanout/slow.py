@@ -110,4 +110,5 @@ _MARK = "opsctl-unsafe:"
 
 
 def _literal(text: str) -> str:
-    return _MARK + text
+    # Only what could be a template: Ansible takes a marked "true" or "1" for a value of YAML, not for this text.
+    return _MARK + text if "{" in text else text
