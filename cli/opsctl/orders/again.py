@@ -46,6 +46,7 @@ def unfinished(run: Run, progress: Progress) -> tuple[str, ...]:
     left = {name for name, host in progress.hosts.items() if host.broken or host.state == "running"}
     left |= {name for name, counts in progress.recap.items() if counts["failed"] or counts["unreachable"]}
     left |= set(run.targets.get("hosts", ())) - {name for name, host in progress.hosts.items() if host.state != "idle"}
+    left |= set(progress.not_started)
     return tuple(sorted(left, key=natural))
 
 

@@ -23,6 +23,8 @@ from opsctl.errors import OpsctlError
 _ACTIVE = ("pending", "running", "paused")
 _AT_ONCE = 500
 """Names in one question; SQLite takes 32,766, older ones 999."""
+_LONGEST = 60
+"""Characters of what another run does, in a message."""
 _INTERVAL = 0.2
 """Seconds between two looks while waiting."""
 
@@ -175,9 +177,8 @@ def _whom(blocking: Sequence[Held], wanted: Sequence[Lock]) -> str:
     labels = {lock.name: lock.label or lock.name for lock in wanted}
     names = list(dict.fromkeys(labels[each.name] for each in blocking if each.run_id == first.run_id))
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return (
-        f"{names[0]}{more} held by run {first.run_id} ({first.what}, by {first.requester}, since {first.since[:19]}Z)"
-    )
+    what = first.what if len(first.what) <= _LONGEST else f"{first.what[:_LONGEST]}..."
+    return f"{names[0]}{more} held by run {first.run_id} ({what}, by {first.requester}, since {first.since[:19]}Z)"
 
 
 def _of_host(host: str, variables: Mapping[str, Any], cloud: str) -> Iterator[Lock]:
