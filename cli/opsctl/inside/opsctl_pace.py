@@ -77,9 +77,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         again = self._play is not None and self._play._ds is play._ds
         before, self._play = self._batch, play
         self._batch = before + 1 if again else 1
-        if _here(play):
-            return
-        batch, whole = _names(play), _names(play, whole=True)
+        batch, whole = ([], []) if _here(play) else (_names(play), _names(play, whole=True))
         of = len(sizes([str(part) for part in play.serial or ["rest"]], len(whole)))
         self._hosts.expect(whole)
         if again:
@@ -94,7 +92,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     @_strictly
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Rest before it, where that was asked for."""
-        if not _here(self._play) and (self._line.wanted or self._too_many()):
+        if self._line.wanted or self._too_many():
             self._rest("task", task=task.get_name())
 
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,10 @@ def space(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
-def go(space: Path, rate: Rate, strategy: str = "linear", **environment: str) -> tuple[Outcome, list[dict[str, Any]]]:
-    """Runs the plays; every pause is answered at once."""
+def go(
+    space: Path, rate: Rate, strategy: str = "linear", held: float = 0, **environment: str
+) -> tuple[Outcome, list[dict[str, Any]]]:
+    """Runs the plays; every pause is answered at once. `held`: seconds in which nothing may begin."""
     folder = space.parent.parent
     (folder / "play.yml").write_text(PLAY.replace("STRATEGY", strategy))
     job = Job(space.name, space, str(folder / "play.yml"), environment=environment, inventories=[folder / "hosts.ini"])
@@ -67,6 +70,9 @@ def go(space: Path, rate: Rate, strategy: str = "linear", **environment: str) ->
         if event["event"] == "pace_paused":
             brake.go("by me")
 
+    if held:
+        brake.hold("by me")
+        threading.Timer(held, brake.go, ("by me",)).start()
     return Paced(job, rate, brake).run(take), seen
 
 
@@ -97,6 +103,13 @@ def test_a_strategy_that_is_not_step_by_step_ends_with_its_batch(space: Path) ->
     outcome, events = go(space, Rate(batches="4,rest", max_errors="1"), "free")
     assert (outcome.why, outcome.text) == ("errors", "stopped after 2 errors, 2 hosts not started")
     assert {data["host"] for data in of(events, "runner_on_ok") if data["task"] == "Last"} == {"w1", "w4"}
+
+
+def test_what_is_held_begins_on_no_host_and_not_here(space: Path) -> None:
+    outcome, events = go(space, Rate(), held=3)
+    assert (outcome.status, outcome.why) == (2, "")
+    kinds = [event["event"] for event in events]
+    assert 0 < kinds.index("pace_continued") < kinds.index("runner_on_start")
 
 
 def test_without_the_plug_in_a_run_with_a_rate_is_ended(space: Path) -> None:
