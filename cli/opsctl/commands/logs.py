@@ -73,6 +73,11 @@ def search(
     # Not the whole desk: importing what runs are made with would take as long as the search.
     place, chosen = home(), settings(output=output)
     database = opened(place)
+    if any(place.glob("observed/*.ndjson")):
+        from opsctl.ledger.book import Ledger
+        from opsctl.runs.observed import adopt
+
+        adopt(place, database, Ledger(database, place / "ledger.head"))
     store = Store(database)
     for name, values in (("host", host), ("status", status), ("user", user), ("kind", kind)):
         asked = asked.narrowed(name, values or ())
