@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 _NOISE = frozenset({"stdout_lines", "stderr_lines", "start", "end", "delta", "task_uuid", "duration"})
@@ -49,7 +49,7 @@ def said(record: Mapping[str, Any]) -> str:
         for name in _FIRST:
             if isinstance(result.get(name), str):
                 parts[result[name]] = None
-        parts.update(dict.fromkeys(_leaves(data)))
+        _gather(data, parts)
     # What Ansible shows is what was returned once more, at length; all of it, when nothing was.
     rest = (shown, record.get("play") if record["event"] == "play_start" else "", record.get("host"))
     parts.update(dict.fromkeys(str(part) for part in (*rest, record.get("role"), record.get("path")) if part))
@@ -57,22 +57,23 @@ def said(record: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _leaves(value: Any) -> Iterator[str]:
+def _gather(value: Any, parts: dict[str, None]) -> None:
+    """Each text and number in what `json.loads` made; this is called for every event there is."""
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
+        parts[value] = None
+    elif isinstance(value, dict):
         for key, item in value.items():
-            if key not in _NOISE and not str(key).startswith("_ansible"):
-                yield from _leaves(item)
+            if key not in _NOISE and not key.startswith("_ansible"):
+                _gather(item, parts)
     elif isinstance(value, list):
         if value and all(isinstance(item, str) for item in value):
             # An argument list: one text, so that phrases go across.
-            yield " ".join(value)
+            parts[" ".join(value)] = None
         else:
             for item in value:
-                yield from _leaves(item)
+                _gather(item, parts)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield str(value)
+        parts[str(value)] = None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
