@@ -209,10 +209,12 @@ def test_a_line_that_is_damaged_does_not_stop_what_follows(tmp_path: Path, serve
     path = tmp_path / "journal" / f"{run}.ndjson"
     with path.open("ab") as file:
         file.write(b"\0\0\0\n{}\n[1]\n")
+        file.write(b'{"seq":9,"event":"host_ok","time":"2026-11-21T15:00:00Z","data":{"duration":1e999}}\n')
+        file.write(b'{"seq":9,\xff\xff,"stdout":"' + b"x" * (5 << 20) + b'"}\n')
         file.write(b'{"seq":2,"time":"2026-11-21T15:00:00Z","event":"host_ok","stdout":"last"}\n')
     one = shipper(tmp_path, server)
     report = one.flush()
-    assert (report.trouble, report.counts["acked"], report.counts["dead"]) == ("", 2, 3)
+    assert (report.trouble, report.counts["acked"], report.counts["dead"]) == ("", 2, 5)
     assert texts(server, run) == ["one", "last"]
     assert all("is not a record" in letter.reason for letter in one.dead.letters())
     assert shipper(tmp_path, server).flush().counts.total() == 0

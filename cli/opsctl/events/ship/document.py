@@ -32,7 +32,8 @@ _FAMILIES = {
     "process": "command shell script raw expect service systemd systemd_service cron reboot",
 }
 _CATEGORIES = {module: family for family, modules in _FAMILIES.items() for module in modules.split()}
-_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+_TASK = (("task", "name"), ("action", "action"), ("role", "role"), ("path", "path"), ("play", "play"))
+_ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -96,7 +97,7 @@ class Translator:
         Raises:
             ValueError, KeyError, TypeError: the line is not a record of a journal.
         """
-        record = json.loads(raw)
+        record = json.loads(raw.decode("utf-8", "surrogateescape"))
         if _SURROGATE.search(raw):
             record = _cleaned(record)
         dataset, document = self.document(record, name, len(raw))
@@ -179,9 +180,8 @@ def _task(kind: str, record: Mapping[str, Any], data: Mapping[str, Any], own: di
         event["action"] = f"task-{name}" if scope == "host" else f"item-{name}"
     if isinstance(data.get("duration"), int | float):
         event["duration"] = int(data["duration"] * 1e9)
-    task = {"name": record.get("task"), "action": action, "role": record.get("role"), "path": record.get("path")}
-    task |= {"play": record.get("play"), "attempts": returned.get("attempts"), "stream": returned.get("stream")}
-    told: dict[str, Any] = {key: value for key, value in task.items() if value}
+    told: dict[str, Any] = {name: record[key] for key, name in _TASK if record.get(key)}
+    told |= {name: returned[name] for name in ("attempts", "stream") if returned.get(name)}
     if data.get("ignore_errors"):
         told["ignored"] = True
     if returned.get("_ansible_no_log"):

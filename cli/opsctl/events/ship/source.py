@@ -148,7 +148,7 @@ def _parcels(file: IO[bytes], translator: Translator, salt: bytes, run_id: str, 
         try:
             line, broken = translator.line(raw, name), ""
             seq = _number(raw)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             line, broken = b"", f"the line at byte {start} is not a record: {type(error).__name__}"
         yield Parcel(name, line, run_id, Cursor(position, seq, start, name), broken=broken)
 
@@ -174,9 +174,10 @@ def _skip(file: IO[bytes], digest: Any) -> int | None:
 def _beginning(head: bytes, length: int) -> bytes:
     """A record with what stands before the first long value, from the beginning of a line that is too long."""
     places = [place for mark in (b',"stdout":"', b',"data":{') if (place := head.find(mark)) > 0]
-    if not places:
+    try:
+        record = json.loads(head[: min(places)] + b"}")
+    except (ValueError, RecursionError):
         return head[:100]
-    record = json.loads(head[: min(places)] + b"}")
     text = ""
     stdout = head.find(b',"stdout":"')
     if stdout == min(places):
