@@ -58,15 +58,17 @@ _EXIT = {"succeeded": 0, "failed": 3, "unreachable": 4, "error": 1, "lost": 1}
 def adopt(home: Path, database: Database, ledger: Ledger) -> list[str]:
     """Take in the runs that have ended; their ids. Does nothing while another opsctl is at it.
 
-    Raises:
-        StoreError: the journal or the database cannot be written.
+    What cannot be taken in now, for instance since the disk is full, waits for the next time: whoever came to look at
+    other runs, or to start one, is not kept from it.
     """
     folder = home / FOLDER
-    if not folder.is_dir():
-        return []
-    with _alone(folder) as alone:
-        found = sorted(folder.glob("*.ndjson")) if alone else []
-        return [path.stem for path in found if _adopt(path, home, database, ledger)]
+    taken: list[str] = []
+    if folder.is_dir():
+        with suppress(StoreError), _alone(folder) as alone:
+            for path in sorted(folder.glob("*.ndjson")) if alone else ():
+                if _adopt(path, home, database, ledger):
+                    taken.append(path.stem)
+    return taken
 
 
 def _adopt(path: Path, home: Path, database: Database, ledger: Ledger) -> bool:
