@@ -91,7 +91,7 @@ _PARTS = (
     (("requirepass", "masterauth"), re.compile(rf"({_BEGIN}(?:requirepass|masterauth)[ \t]+){_VALUE}", _ASCII)),
 )
 """What is a secret by what stands before it: words one of which is there, in small letters, and what is kept."""
-_WORDS = tuple(dict.fromkeys(word for words, _ in _PARTS for word in words if word != "key"))
+_WORDS = tuple(dict.fromkeys(word for words, _pattern in _PARTS for word in words if word != "key"))
 _HINTS = frozenset({"pass", "passw", "secret", "token", "uthorization", "cookie", "key"})
 """Those that names of secrets have in them."""
 _FOREIGN = ("\\u017f", "\\u212a")
@@ -163,7 +163,7 @@ class Redactor:
         """As `line`, of a record of the journal: what it has in common with others is looked at once."""
         pieces, fresh = [], {}
         for name, item in record.items():
-            if name not in _COMMON or type(item) is not str:
+            if name not in _COMMON or item.__class__ is not str:
                 fresh[name] = item
                 continue
             piece = self._seen.get((name, item))
