@@ -96,11 +96,11 @@ _HINTS = frozenset({"pass", "passw", "secret", "token", "uthorization", "cookie"
 """Those that names of secrets have in them."""
 _FOREIGN = ("\\u017f", "\\u212a")
 """In JSON: letters beyond ASCII that a pattern takes for an s and a k."""
+_FOREIGNERS = frozenset("\u017f\u212a")
 _KEYS = re.compile(r"(?:private|secret|api|access|account)[_-]?key")
 _RUN = re.compile(r"[0-9A-Za-z]{6,}")
 
-_COMMON = frozenset({"event", "play", "task", "action", "path", "role", "host"})
-"""Of a record: what many others have as well."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{8,15}Z", re.ASCII)
 _REMEMBERED = 10_000
 _LARGE = 4096
 
@@ -130,7 +130,7 @@ class Redactor:
         self._odd = [needle for needle in present if not _RUN.fullmatch(needle)]
         self._clean_runs: set[str] = set()
         short = {value for value in values if len(value) < _SHORTEST}
-        self._seen: dict[tuple[str, str], str] = {}
+        self._seen: set[str] = set()
         self._alone = _fewest({*map(json.dumps, short), *(value for value in short if not value.isalpha())})
 
     def text(self, text: str) -> str:
@@ -160,25 +160,43 @@ class Redactor:
         return cleaned, dumped(cleaned)
 
     def record(self, record: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        """As `line`, of a record of the journal: what it has in common with others is looked at once."""
-        pieces, fresh = [], {}
-        for name, item in record.items():
-            if name not in _COMMON or item.__class__ is not str:
-                fresh[name] = item
-                continue
-            piece = self._seen.get((name, item))
-            if piece is None:
-                piece = dumped({name: item})[1:-1]
-                if self._suspicions(piece) is not None:
-                    return self.line(record)
-                if len(self._seen) >= _REMEMBERED:
-                    self._seen.clear()
-                self._seen[name, item] = piece
-            pieces.append(piece)
-        text = dumped(fresh)
-        if self._suspicions(text) is not None:
+        """As `line`, of a record of the journal: texts that were looked at before are not looked at again. Its time,
+        which is never a secret, stays as it is."""
+        fresh: list[str] = []
+        if self._gather(record, fresh):
             return self.line(record)
-        return record, ",".join(["{" + pieces[0], *pieces[1:], text[1:]]) if pieces and fresh else dumped(record)
+        if fresh:
+            text = "\n".join(fresh)
+            words = _words(text.lower())
+            if self._rules(text, words) or not words.isdisjoint(_HINTS):
+                return self.line(record)
+            if len(self._seen) >= _REMEMBERED:
+                self._seen.clear()
+            if len(text) < _LARGE:
+                self._seen.update(fresh)
+        return record, dumped(record)
+
+    def _gather(self, record: dict[str, Any], fresh: list[str]) -> bool:
+        """Collect the texts of a record that are not known to be innocent; whether one is a secret by itself."""
+        seen, whole = self._seen, self._whole
+        rest: list[Any] = [item for name, item in record.items() if name != "time" or not _TIME.fullmatch(str(item))]
+        while rest:
+            item = rest.pop()
+            kind = type(item)
+            if kind is str:
+                if item in seen:
+                    continue
+                if item in whole or not (item.isascii() or _FOREIGNERS.isdisjoint(item)):
+                    return True
+                fresh.append(item)
+            elif kind is dict:
+                rest.extend(item)
+                rest.extend(item.values())
+            elif kind is list:
+                rest.extend(item)
+            elif item is not None and kind is not bool and (kind not in (int, float) or str(item) in whole):
+                return True
+        return False
 
     def json(self, text: str) -> str:
         """A JSON text (ASCII, on one line) without the secrets."""
