@@ -29,7 +29,12 @@ def _many(flag: str, metavar: str, text: str, complete: Any = None) -> Any:
 @app.command()
 def search(
     query: Annotated[
-        list[str] | None, typer.Argument(metavar="QUERY", help="Words and fields, see below.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            metavar="QUERY",
+            help="Words and fields; in one pair of quotes, when a word begins with -.",
+            show_default=False,
+        ),
     ] = None,
     *,
     since: Annotated[str, typer.Option("--since", metavar="TIME", help="Not before: 2h, 7d, today, 2026-11-20.")] = "",
@@ -104,6 +109,8 @@ def _known(store: Store, part: str) -> str:
 def _tell(found: Answer, count: int) -> None:
     from opsctl.output import say
 
+    if not found.hits:
+        say("Nothing was found")
     for note in found.notes:
         say(note)
     if found.more:
