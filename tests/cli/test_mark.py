@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import opsctl
+
+from .sshd import ADMIN, NEEDED, PASSWORD, guarded
 
 _INSIDE = Path(opsctl.__file__).with_name("inside")
 
@@ -34,6 +39,13 @@ PLAYBOOK = """
   handlers:
     - name: Tell
       shell: echo "handler $OPSCTL_RUN_ID"
+"""
+BECOME = """
+- hosts: all
+  gather_facts: false
+  become: true
+  tasks:
+    - command: id -u
 """
 
 
@@ -69,3 +81,30 @@ def test_every_task_has_the_id_in_its_environment(tmp_path: Path) -> None:
     # Which does not know how to have an environment and would say so.
     assert '"stdout": "raw\\n"' in out
     assert "does not support the environment" not in out
+
+
+@NEEDED[0]
+@NEEDED[1]
+@pytest.mark.skipif(shutil.which("sudo") is None, reason="needs sudo on this machine")
+def test_sudo_logs_it(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    (tmp_path / "play.yml").write_text(BECOME)
+    with guarded(tmp_path_factory.mktemp("sshd")) as server:
+        more = f"ansible_python_interpreter=/usr/bin/python3\nansible_password={PASSWORD}"
+        inventory = server.inventory(tmp_path, more, login=ADMIN, key=False)
+        environment = {**os.environ, "ANSIBLE_CALLBACK_PLUGINS": str(_INSIDE), "OPSCTL_RUN_ID": "0000-sudo"}
+        # The path of a socket below this directory would be too long.
+        environment |= {"ANSIBLE_SSH_ARGS": "-o ControlMaster=no", "ANSIBLE_PIPELINING": "1"}
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        done = subprocess.run(
+            [program, "-i", str(inventory), "--limit", "web1", "play.yml"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        logged = (server.folder / "sudo.log").read_text()
+    # sudo breaks its lines.
+    assert "OPSCTL_RUN_ID=0000-sudo" in "".join(logged.split())
