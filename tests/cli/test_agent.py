@@ -229,3 +229,10 @@ def test_what_is_no_request_does_it_no_harm(cli: Cli, agent: int) -> None:
 def test_it_has_no_secrets_of_who_started_it(cli: Cli, agent: int) -> None:
     assert b"canary-4714" not in Path(f"/proc/{agent}/environ").read_bytes()
     assert b"HOME=" in Path(f"/proc/{agent}/environ").read_bytes()
+
+
+def test_a_place_that_others_can_reach_is_not_used(cli: Cli, inventory: Path) -> None:
+    _socket(cli).parent.mkdir(mode=0o755)
+    assert _run(cli, inventory, "web1", "true").code == 0
+    refused = cli("agent", "start")
+    assert (refused.code, "must be a directory of yours with mode 0700" in refused.line) == (1, True)

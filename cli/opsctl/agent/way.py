@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsctl.agent import place, wire
+from opsctl.errors import OpsctlError
 from opsctl.fanout.ssh import Connection, Lost, Process, Refused, direct
 from opsctl.output import say
 
@@ -194,7 +195,8 @@ def ask(kind: bytes, patience: float = 2.0) -> dict[str, Any] | None:
                 return None
             client.sendall(wire.frame(kind))
             return dict(wire.parsed(_whole(client)))
-    except (OSError, ValueError):
+    except (OSError, ValueError, OpsctlError):
+        # Also when somebody else sits at its place: that must keep nobody from running commands.
         return None
 
 
