@@ -69,6 +69,7 @@ def build(spec: Spec, home: Path, settings: Settings, *, parent: str = "") -> Or
     if spec.check:
         # Nothing is changed.
         order = replace(order, work=replace(order.work, locks=()))
+    named = named.less(order.request.secrets)
     kept = named.kept_in(order.spec.plain(order.request.secrets), around)
     request = replace(
         order.request,

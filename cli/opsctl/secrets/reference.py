@@ -60,13 +60,19 @@ def named(value: Any, name: str) -> Reference | None:
 def whole(value: Any) -> Any:
     """The same with paths that mean the same from any directory: as it is kept."""
     if isinstance(value, Mapping):
+        if len(value) == 1 and isinstance(text := value.get("secret"), str):
+            return {"secret": _absolute(text)}
         return {key: whole(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [whole(item) for item in value]
-    if isinstance(value, str) and value.startswith((f"{PREFIX}file:", "file:", "ansible-vault:")):
-        head, _, path = value.rpartition(":")
-        return f"{head}:{Path(path).expanduser().absolute()}"
+    if isinstance(value, str) and value.startswith(PREFIX):
+        return PREFIX + _absolute(value.removeprefix(PREFIX))
     return value
+
+
+def _absolute(text: str) -> str:
+    kind, _, place = text.partition(":")
+    return f"{kind}:{Path(place).expanduser().absolute()}" if kind in ("file", "ansible-vault") else text
 
 
 def _parsed(text: str, name: str) -> Reference:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,12 @@ class Resolved:
     def shown(self) -> dict[str, Any]:
         """By name: what may be recorded in place of the value."""
         return {**{name: value for name, value in self.kept.items() if not name.startswith(FILE)}, **self.opened}
+
+    def less(self, secrets: frozenset[str]) -> Resolved:
+        """Without what may not be kept: a parameter that is secret as a whole and has more in it than names."""
+        return replace(
+            self, kept={key: value for key, value in self.kept.items() if key not in secrets or _pure(value)}
+        )
 
     def kept_in(self, spec: dict[str, Any], around: Resolved) -> dict[str, Any]:
         """A spec that keeps the names of secrets; `self` are its parameters, `around` its environment."""
@@ -65,6 +71,14 @@ def resolved(given: Mapping[str, Any]) -> Resolved:
             kept[name] = whole(value)
         values[name] = found
     return Resolved(values, kept, frozenset(hidden), opened)
+
+
+def _pure(value: Any) -> bool:
+    """Whether names of secrets are all there is in it."""
+    if named(value, "") is not None:
+        return True
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else (None,)
+    return all(part is not None and _pure(part) for part in parts)
 
 
 def _found(value: Any, name: str, hidden: set[str]) -> Any:
