@@ -93,17 +93,11 @@ def test_what_waits_can_be_canceled(
 ) -> None:
     busy("web1")
     waits = background(*on("web1", "--lock-wait", "60"))
-    wait_for(lambda: cli("runs", "list", "-o", "json").json[0]["status"] == "pending")
+    assert waits.stderr is not None
+    wait_for(lambda: "waiting for web1" in waits.stderr.readline())  # type: ignore[union-attr]
     assert cli("runs", "cancel", "last").code == 0
     assert waits.wait(10) == 130
     assert len(cli("runs", "locks", "-o", "json").json) == 1
-
-
-def test_a_killed_run_holds_nothing(cli: Cli, on: Callable[..., list[str]], busy: Background) -> None:
-    first = busy("web1")
-    first.kill()
-    first.communicate()
-    assert cli(*on("web1")).code == 0
 
 
 def test_one_that_is_killed_while_another_waits_lets_it_begin(
@@ -138,7 +132,6 @@ def test_stacks_are_shared_by_their_hosts_and_not_by_their_makers(
     wait_for((tmp_path / "mark").exists)
     assert "Busy: stack shop held by run" in cli(*on("web3")).err
     assert "Busy: stack shop held by run" in cli(*words).line
-    assert cli(*on("web1")).code == 0
     assert cli(*words, "--check").code == 0
     making.kill()
     making.communicate()

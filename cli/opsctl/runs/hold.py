@@ -30,12 +30,15 @@ def lock(desk: Desk, request: RunRequest, locks: Sequence[Lock], reap: Callable[
 
     def look() -> None:
         if any(order.verb == "cancel" for order in inbox.take()):
-            inbox.close()
             raise KeyboardInterrupt
         reap()
 
     wanted = locks if request.rate.lock else ()
-    acquire(desk.database, request.id, wanted, request.rate.lock_wait, reap=look, waiting=say)
+    try:
+        acquire(desk.database, request.id, wanted, request.rate.lock_wait, reap=look, waiting=say)
+    except BaseException:
+        inbox.close()
+        raise
 
 
 def brake(request: RunRequest) -> Brake:
