@@ -109,7 +109,7 @@ class Agent:
         answer = wire.frame(wire.ALONE)
         if not self._leaving.is_set() and asked["home"] == os.environ.get("HOME"):
             try:
-                found = await _while_there(reader, self._started(to, asked, writer))
+                found = await _while_there(reader, writer, self._started(to, asked, writer))
             except Refused as error:
                 answer = wire.frame(wire.REFUSED, str(error).encode("utf-8", "replace"))
         if found is None:
@@ -186,14 +186,16 @@ class Agent:
         return self._runs[name]
 
 
-async def _while_there(reader: asyncio.StreamReader, work: Coroutine[Any, Any, _T]) -> _T:
-    """What the work returns; it is given up when the client is gone, so that no host can hold a place for ever."""
+async def _while_there(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, work: Coroutine[Any, Any, _T]) -> _T:
+    """What the work returns; the client hears that it goes on, and when he is gone it is given up."""
     task = asyncio.ensure_future(work)
     try:
         while not task.done():
             await asyncio.wait({task}, timeout=_LOOK)
             if reader.at_eof():
                 raise EOFError
+            if not task.done():
+                writer.write(wire.frame(wire.WAIT))
         return task.result()
     finally:
         if not task.done():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.direct import Direct
 
 _PATIENCE = 5.0
-"""Seconds the agent may take longer than its hosts before it is no longer asked."""
+"""Seconds the agent may be silent, which says every second that it works, before it is no longer asked."""
 _AHEAD = 256 * 1024
 """Bytes of a stream that are taken before somebody reads them."""
 
@@ -68,7 +68,9 @@ class Kept:
             bare = replace(to, user=to.user or getpass.getuser(), become_user="", become_password="")
             asked = {"to": asdict(bare), "line": line, "run": self._run, "home": os.environ.get("HOME")}
             writer.write(wire.message(wire.OPEN, asked | {"agent": os.environ.get("SSH_AUTH_SOCK", "")}))
-            kind, content = await asyncio.wait_for(wire.read(reader), to.connect_timeout + _PATIENCE)
+            kind, content = wire.WAIT, b""
+            while kind == wire.WAIT:
+                kind, content = await asyncio.wait_for(wire.read(reader), _PATIENCE)
             if kind == wire.REFUSED:
                 raise Refused(content.decode("utf-8", "replace"))
             if kind == wire.BEGAN:
@@ -136,6 +138,9 @@ class Running:
                 if kind == wire.OVER:
                     self._status = wire.parsed(content)["rc"]
                     return
+                if kind == wire.WAIT:
+                    # Said just before it heard that the line runs.
+                    continue
                 stream = self._streams.get(kind)
                 if stream is None:
                     raise wire.BadFrame(repr(kind))

@@ -19,6 +19,8 @@ from ansible_collections.opsctl.cloud.plugins.plugin_utils.ssh.session import Lo
 WINDOW = 128 * 1024
 """Bytes of output that a host may send before somebody takes them."""
 
+_LOGINS = 100
+"""Logins under way at the same time: more take so much of a processor that all of them would be too late."""
 _KEX = "^curve25519-sha256,curve25519-sha256@libssh.org"
 """Key exchanges that resist quantum computers cost 5 ms of CPU more for each connection, and come after these."""
 _CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
@@ -56,6 +58,7 @@ class Direct:
         """`agent`: the socket of the agent that has keys; None = what the environment says."""
         self.known, self._keys = KnownHosts(), Keys()
         self._agent = os.environ.get("SSH_AUTH_SOCK", "") if agent is None else agent
+        self._gate = asyncio.Semaphore(_LOGINS)
         self._jumps: dict[str, asyncio.Task[Any]] = {}
 
     async def open(self, to: Connection, line: str) -> Running:
@@ -96,10 +99,11 @@ class Direct:
             options = self._options(to)
             # Its time begins when the way to it is open.
             tunnel = await self._jump(to) if to.jump else ()
-            return await asyncio.wait_for(
-                asyncssh.connect(to.address, to.port, client_factory=Client, tunnel=tunnel, **options),
-                to.connect_timeout,
-            )
+            async with self._gate:
+                return await asyncio.wait_for(
+                    asyncssh.connect(to.address, to.port, client_factory=Client, tunnel=tunnel, **options),
+                    to.connect_timeout,
+                )
         except (KeyRefused, OSError, asyncssh.Error, TimeoutError, ValueError) as error:
             raise Refused(refused[0] if refused else reason(error)) from error
 
