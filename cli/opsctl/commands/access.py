@@ -158,9 +158,9 @@ def lint(output: Output = None) -> None:
     """Check policy.yml and what the database adds to it. Exit status 2 when they cannot be used."""
     from opsctl.home import locate
     from opsctl.output import emit, fields
-    from opsctl.policy.stored import listed
     from opsctl.policy.load import load
     from opsctl.policy.read import NAME
+    from opsctl.policy.stored import listed
 
     chosen, home = settings(output=output), locate()
     policy = load(home)
