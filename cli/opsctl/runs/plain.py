@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import sys
 import threading
 from typing import Any
@@ -74,9 +75,14 @@ def cut(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Halves of characters that stand for no byte: JSON can hold them, nothing can print them."""
+
+
 def spoken(record: dict[str, Any]) -> str:
     """What a record says to people; bytes that are no text are shown as escapes. Hosts' own output has their names."""
-    text = str(record["stdout"]).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    whole = _HALVES.sub("\ufffd", str(record["stdout"]))
+    text = whole.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     if record["event"] != "host_output":
         return text
     mark = "!" if record["data"]["res"]["stream"] == "stderr" else "|"
