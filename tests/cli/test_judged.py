@@ -61,14 +61,14 @@ ansible_python_interpreter='{{ ansible_playbook_python }}'
 """
 
 
-def played(folder: Path, limits: Limits | None, *options: str) -> tuple[int, str]:
+def played(folder: Path, limits: Limits | None, *options: str, book: str = "site.yml") -> tuple[int, str]:
     for name, text in (("site.yml", BOOK), ("hosts.ini", HOSTS), ("says.sh", "#!/bin/sh\nreboot --help\n")):
         (folder / name).write_text(text)
     file = folder / "limits.json"
     if limits is not None:
         file.write_text(json.dumps(limits.plain()))
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "opsctl.judged", "-i", "hosts.ini", "site.yml", *options],
+        [sys.executable, "-P", "-m", "opsctl.judged", "-i", "hosts.ini", book, *options],
         cwd=folder,
         env={**os.environ, VARIABLE: str(file), "ANSIBLE_NOCOLOR": "1", "HOME": str(folder)},
         capture_output=True,
@@ -91,6 +91,32 @@ def test_tasks_are_refused_where_they_would_run(tmp_path: Path) -> None:
     assert "Denied by policy: default: bob has no grant for this on db-1" in said
     assert "Denied by policy: calm: high risk: sets LD_PRELOAD for what it runs" in said
     assert said.count("...ignoring") == 10
+
+
+FANOUT = """
+- hosts: web
+  gather_facts: false
+  tasks:
+    - name: On all at once
+      opsctl.cloud.fanout: {cmd: "touch spread", chdir: "{{ playbook_dir }}"}
+    - name: A script on all at once
+      opsctl.cloud.fanout: {script: "{{ playbook_dir }}/says.sh"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        (Limit("only-1", "allow", "medium", hosts=["web-1"]), "default: bob has no grant for this on web-2"),
+        (Limit("calm", "allow", "medium"), "calm: high risk: takes the host out of service"),
+    ],
+)
+def test_the_action_for_all_hosts_is_judged_on_each_of_them(tmp_path: Path, limit: Limit, expected: str) -> None:
+    (tmp_path / "all.yml").write_text(FANOUT)
+    code, said = played(tmp_path, Limits("bob", False, [limit]), book="all.yml")
+    assert code == 2
+    assert expected in " ".join(said.split())
+    assert (tmp_path / "spread").exists() == (limit.rule == "calm")
 
 
 def test_what_is_grave_and_may_be_is_told(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from opsctl.policy.limit import TOLD, Limits, Place, Task, told
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _LARGEST = 256 * 1024
+_SPREAD = "fanout"
+"""`opsctl.cloud.fanout` runs on all hosts of the play in the task of the first."""
 _METHOD = "_get_action_handler_with_module_context"
 
 
@@ -38,8 +40,9 @@ def install(limits: Limits) -> None:
         hidden = False
         try:
             hidden = bool(executor._task.no_log)
-            task = _task(executor, limits)
-            refused = limits.refusal(task)
+            tasks = _tasks(executor, limits)
+            task = tasks[0]
+            refused = next(filter(None, map(limits.refusal, tasks)), "")
             if refused and hidden:
                 # Ansible shows the message of an error whatever no_log says.
                 refused = f"{refused.split(': ')[0]}: {worst(task.findings)} risk; no_log hides what it does"
@@ -55,22 +58,25 @@ def install(limits: Limits) -> None:
     setattr(TaskExecutor, _METHOD, judged)
 
 
-def _task(executor: Any, limits: Limits) -> Task:
+def _tasks(executor: Any, limits: Limits) -> list[Task]:
+    """The task on each host that it acts on: one, but for the action that runs once for all hosts of the play."""
     task = executor._task
     module = str(task.resolved_action or task.action)
+    name = module.rsplit(".", 1)[-1]
     arguments = {str(key): value for key, value in dict(task.args).items()}
-    script = _script(executor, arguments) if module.rsplit(".", 1)[-1] == "script" else None
+    script = _script(executor, arguments) if name in ("script", _SPREAD) else None
     given = task.environment or []
     environment = [str(name) for each in (given if isinstance(given, list) else [given]) for name in each or ()]
-    return Task(module, arguments, _place(executor, limits), script, environment)
+    hosts = [str(task.delegate_to or executor._host.name)]
+    if name == _SPREAD:
+        hosts += [str(host) for host in executor._job_vars["ansible_play_batch"] if str(host) not in hosts]
+    return [Task(module, arguments, _place(executor, limits, host), script, environment) for host in hosts]
 
 
-def _place(executor: Any, limits: Limits) -> Place:
-    delegated = executor._task.delegate_to
+def _place(executor: Any, limits: Limits, name: str) -> Place:
     host = executor._host
-    if delegated:
-        host = executor._variable_manager._inventory.get_host(str(delegated))
-    name = str(delegated or host.name)
+    if name != host.name:
+        host = executor._variable_manager._inventory.get_host(name)
     if host is None:
         return Place(name, None, limits.stack)
     stack = limits.stack or limits.stacks.get(name) or str(host.get_vars().get("stack_name") or "")
@@ -80,7 +86,8 @@ def _place(executor: Any, limits: Limits) -> Place:
 
 def _script(executor: Any, arguments: dict[str, Any]) -> str | None:
     """What is in the script that the module `script` will send; None when that cannot be told."""
-    words = str(arguments.get("_raw_params") or arguments.get("cmd") or "").split()
+    words = [str(arguments["script"])] if arguments.get("script") else []
+    words += str(arguments.get("_raw_params") or arguments.get("cmd") or "").split()
     with suppress(Exception):
         paths = executor._task.get_search_path()
         path = Path(executor._loader.path_dwim_relative_stack(paths, "files", words[0]))

@@ -20,7 +20,7 @@ from opsctl.policy.wrappers import SHELLS
 Arguments = Mapping[str, Any]
 _GONE = ("absent", "removed", "purged", "deleted", "terminated")
 _FREE = ("_raw_params", "cmd", "argv", "free_form", "command")
-_SHELLS = ("shell", "raw", "command", "win_shell", "win_command", "expect")
+_SHELLS = ("shell", "raw", "command", "fanout", "win_shell", "win_command", "expect")
 
 
 def task_risk(module: str, args: Arguments) -> list[Finding]:
@@ -45,6 +45,8 @@ def known(name: str, *, free: bool = False) -> bool:
 def task_text(module: str, args: Arguments) -> str | None:
     """The shell text that a task runs, if it is one that runs shell text."""
     name = module.rsplit(".", 1)[-1]
+    if name == "fanout" and args.get("script"):
+        return None
     return command_text(name, args) if name in _SHELLS else None
 
 
@@ -54,7 +56,7 @@ def command_text(module: str, args: Arguments) -> str:
     words = [str(word) for word in given] if isinstance(given, (list, tuple)) else None
     text = str(given)
     # `_uses_shell` is not documented, but understood by the module.
-    if words is None and module == "command" and not args.get("_uses_shell"):
+    if words is None and module in ("command", "fanout") and not args.get("_uses_shell"):
         with suppress(ValueError):
             words = shlex.split(text)
     if words is not None:
@@ -63,6 +65,8 @@ def command_text(module: str, args: Arguments) -> str:
     if program and program not in SHELLS:
         text = f"{program} -c {shlex.quote(text)}"
     # What it is fed may be a script, too.
+    if args.get("stdin_file"):
+        return f"{text} < {shlex.quote(str(args['stdin_file']))}"
     return f"{text} <<< {shlex.quote(str(args['stdin']))}" if args.get("stdin") else text
 
 
@@ -181,7 +185,7 @@ def _job(args: Arguments) -> Iterator[Said]:
 
 _packages = _state("package", "high", "medium", "packages")
 _FIXED: dict[str, Callable[[Arguments], Iterator[Said]]] = {
-    "script": _always("medium", "opaque", "runs a script whose text is not judged here"),
+    "script fanout": _always("medium", "opaque", "runs a script whose text is not judged here"),
     "file": _file,
     "copy template lineinfile blockinfile replace get_url unarchive assemble": _write,
     "user": _user,
