@@ -53,7 +53,7 @@ def play(path: Path, run: str) -> str:
     (path / "play.yml").write_text(PLAYBOOK)
     (path / "included.yml").write_text('- shell: echo "included $OPSCTL_RUN_ID"\n')
     environment = {**os.environ, "ANSIBLE_CALLBACK_PLUGINS": str(_INSIDE), "ANSIBLE_NOCOLOR": "1"}
-    environment |= {"OPSCTL_RUN_ID": run} if run else {}
+    environment |= {"OPSCTL_MARK": run} if run else {}
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("ansible-playbook")),
@@ -91,7 +91,7 @@ def test_sudo_logs_it(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) 
     with guarded(tmp_path_factory.mktemp("sshd")) as server:
         more = f"ansible_python_interpreter=/usr/bin/python3\nansible_password={PASSWORD}"
         inventory = server.inventory(tmp_path, more, login=ADMIN, key=False)
-        environment = {**os.environ, "ANSIBLE_CALLBACK_PLUGINS": str(_INSIDE), "OPSCTL_RUN_ID": "0000-sudo"}
+        environment = {**os.environ, "ANSIBLE_CALLBACK_PLUGINS": str(_INSIDE), "OPSCTL_MARK": "0000-sudo"}
         # The path of a socket below this directory would be too long.
         environment |= {"ANSIBLE_SSH_ARGS": "-o ControlMaster=no", "ANSIBLE_PIPELINING": "1"}
         program = str(Path(sys.executable).with_name("ansible-playbook"))

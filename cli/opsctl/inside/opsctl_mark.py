@@ -25,7 +25,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Add the variable to every play: these are the objects that are executed."""
-        run = os.environ.get(VARIABLE)
+        run = os.environ.get("OPSCTL_MARK")
         if not run:
             return
         for play in playbook.get_plays():

@@ -117,6 +117,7 @@ def _execute(
         timeout=request.timeout,
         grace=desk.settings.grace,
         limits=limits,
+        mark=desk.settings.mark_hosts,
     )
     journal = Journal(desk.journal(request.id))
     try:

@@ -49,6 +49,8 @@ class Job:
     limit: str = ""
     check: bool = False
     diff: bool = False
+    mark: bool = True
+    """Whether hosts are told the run's id."""
     begin: str = ""
     """The name of the task to begin with."""
     forks: int = 20
@@ -184,6 +186,10 @@ def _flags(job: Job) -> str:
     return shlex.join(["--check"] * job.check + ["--diff"] * job.diff + begin)
 
 
+_MARK = "OPSCTL_MARK"
+"""What `inside/opsctl_mark.py` tells hosts."""
+
+
 def environment(job: Job) -> dict[str, str]:
     """What Ansible's environment has besides ours."""
     given = os.environ
@@ -200,7 +206,7 @@ def environment(job: Job) -> dict[str, str]:
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
         "MAX_EVENT_RES": str(_largest()),
         "ANSIBLE_CALLBACK_PLUGINS": ":".join(filter(None, (given.get("ANSIBLE_CALLBACK_PLUGINS"), _INSIDE))),
-        "ANSIBLE_TARGET_LOG_INFO": f"run={job.id}",
+        **({"ANSIBLE_TARGET_LOG_INFO": f"run={job.id}", _MARK: job.id} if job.mark else {}),
         RUN_VARIABLE: job.id,
         VEIL: str(job.space / "veil"),
         **job.environment,

@@ -16,6 +16,7 @@ import pytest
 from opsctl.clock import now, seconds, uuid7
 from opsctl.errors import StoreError
 from opsctl.runs import guard, workspace
+from opsctl.runs.execute import Job, environment
 from opsctl.runs.process import RUN_VARIABLE, Owner, members, myself, sweep
 from opsctl.runs.request import MASK, Requester, RunRequest
 
@@ -210,3 +211,10 @@ def test_the_plan_follows_what_is_asked() -> None:
 
     assert plan() == plan(id="other", created="later", requester=Requester("bob", 8), reason="x")
     assert len({plan(), plan(digest="e"), plan(parameters={"count": 3}), plan(cloud="m"), plan(check=True)}) == 5
+
+
+@pytest.mark.parametrize("mark", [True, False])
+def test_hosts_are_told_of_the_run_where_that_is_wanted(tmp_path: Path, mark: bool) -> None:
+    told = environment(Job(id="0001", space=tmp_path, mark=mark))
+    assert told["OPSCTL_RUN_ID"] == "0001"
+    assert ("OPSCTL_MARK" in told, "ANSIBLE_TARGET_LOG_INFO" in told) == (mark, mark)
