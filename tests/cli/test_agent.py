@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ _START = subprocess.Popen[str]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with sshd(tmp_path_factory.mktemp("sshd")) as found:
         yield found
+
+
+@pytest.fixture
+def cli(cli: Cli) -> Iterator[Cli]:
+    """With a runtime directory as short as real ones are: the path of a socket has 107 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="opsctl-", dir="/tmp") as folder:
+        cli.environment["XDG_RUNTIME_DIR"] = folder
+        yield cli
 
 
 @pytest.fixture
