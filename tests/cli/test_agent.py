@@ -245,3 +245,11 @@ def test_a_place_that_others_can_reach_is_not_used(cli: Cli, inventory: Path) ->
     assert _run(cli, inventory, "web1", "true").code == 0
     refused = cli("agent", "start")
     assert (refused.code, "must be a directory of yours with mode 0700" in refused.line) == (1, True)
+
+
+def test_a_place_that_is_too_deep_is_said_in_one_line(cli: Cli, tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir(mode=0o700)
+    refused = cli("agent", "start", env={"XDG_RUNTIME_DIR": str(deep)})
+    assert refused.code == 1
+    assert "107 bytes at most; shorten XDG_RUNTIME_DIR" in refused.line

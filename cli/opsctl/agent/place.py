@@ -17,6 +17,10 @@ BACKLOG = 4096
 """Clients that may wait: each host of a run is one."""
 
 
+_LONGEST = 107
+"""Bytes of a socket's path; unix(7)."""
+
+
 def folder() -> Path:
     """The user's directory (0700) for it, made when it is not there: one agent a user.
 
@@ -39,8 +43,17 @@ def folder() -> Path:
 
 
 def address() -> Path:
-    """The socket."""
-    return folder() / "socket"
+    """The socket.
+
+    Raises:
+        OpsctlError: there is no place for it.
+    """
+    path = folder() / "socket"
+    if len(os.fsencode(path)) > _LONGEST:
+        raise OpsctlError(
+            f"Cannot use {path}: the path of a socket has {_LONGEST} bytes at most; shorten XDG_RUNTIME_DIR"
+        )
+    return path
 
 
 def alone() -> int | None:

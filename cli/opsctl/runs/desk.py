@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from opsctl.approvals.gate import Gate
 from opsctl.clock import now
 from opsctl.db.engine import Database, opened
 from opsctl.events.journal import Journal, read
@@ -21,6 +22,9 @@ from opsctl.runs.store import Run, Store
 from opsctl.runs.workspace import wipe, wipe_stale
 from opsctl.settings import Settings
 
+if TYPE_CHECKING:
+    from opsctl.approvals.gate import Gate
+
 
 class Desk:
     """The state of one home that runs are conducted with. Opening it also clears up after killed commands."""
@@ -32,9 +36,15 @@ class Desk:
         self.database: Database = opened(home)
         self.store = Store(self.database)
         self.ledger = Ledger(self.database, home / "ledger.head")
-        self.gate = Gate(home, self.ledger, settings, lambda: load(home))
         self.lost = self.reap()
         adopt(home, self.database, self.ledger)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """The approvals; loaded for those runs only that need one."""
+        from opsctl.approvals.gate import Gate
+
+        return Gate(self.home, self.ledger, self.settings, lambda: load(self.home))
 
     def journal(self, run_id: str) -> Path:
         """Where a run's journal is."""
