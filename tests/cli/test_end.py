@@ -216,3 +216,11 @@ connection.commit()
     assert pretend(start=me.start + 1, boot=me.boot) == "lost"
     # A process of another machine cannot be judged from here.
     assert pretend(start=me.start, boot="another", host="elsewhere") == "running"
+
+
+def test_a_run_that_has_ended_hears_nothing(cli: Cli) -> None:
+    cli.scenario("hello", deploy=HELLO)
+    cli("run", "scenario", "hello")
+    for verb in ("pause", "continue", "cancel"):
+        told = cli("runs", verb, "last")
+        assert (told.code, told.line.endswith("does not run: it is succeeded")) == (2, True)

@@ -396,10 +396,3 @@ def test_settings_say_how_runs_go_when_nothing_else_does(cli: Cli, command: Call
     assert cli(*command()).line.startswith(
         f"opsctl: {config} or OPSCTL_RATE: rate.batch: '2,some': 'some' is no number"
     )
-
-
-def test_a_run_that_has_ended_hears_nothing(cli: Cli, command: Callable[..., list[str]]) -> None:
-    cli(*command())
-    for verb in ("pause", "continue", "cancel"):
-        told = cli("runs", verb, "last")
-        assert (told.code, told.line.endswith("does not run: it is succeeded")) == (2, True)
