@@ -13,8 +13,6 @@ from opsctl.events.journal import Journal, read
 from opsctl.ledger.book import Ledger
 from opsctl.ledger.record import Entry
 from opsctl.pace.control import Inbox
-from opsctl.policy.load import load
-from opsctl.runs.observed import adopt
 from opsctl.runs.process import sweep
 from opsctl.runs.progress import Progress, replay
 from opsctl.runs.request import Requester, me
@@ -37,12 +35,17 @@ class Desk:
         self.store = Store(self.database)
         self.ledger = Ledger(self.database, home / "ledger.head")
         self.lost = self.reap()
-        adopt(home, self.database, self.ledger)
+        # Not at the top: hardly anybody has such runs, and every command would wait for it.
+        if (home / "observed").is_dir():
+            from opsctl.runs.observed import adopt
+
+            adopt(home, self.database, self.ledger)
 
     @cached_property
     def gate(self) -> Gate:
         """The approvals; loaded for those runs only that need one."""
         from opsctl.approvals.gate import Gate
+        from opsctl.policy.load import load
 
         return Gate(self.home, self.ledger, self.settings, lambda: load(self.home))
 
