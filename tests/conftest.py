@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from hypothesis import settings
 # A machine that is busy is no failure.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+# A shell starts its background jobs deaf to ^C, and what they start inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
