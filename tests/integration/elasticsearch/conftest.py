@@ -63,7 +63,7 @@ class Home:
     more: dict[str, Any] = field(default_factory=dict)
 
     def options(self, **changes: Any) -> Elasticsearch:
-        base = {"url": [self.url], "namespace": self.namespace, "user": USER, "patience": 8, "timeout": 5}
+        base = {"url": [self.url], "namespace": self.namespace, "user": USER, "patience": 90, "timeout": 20}
         return Elasticsearch(**{**base, "chunk_documents": 200, "chunk_bytes": 900_000, **self.more, **changes})
 
     def shipper(self, **changes: Any) -> Shipper:
