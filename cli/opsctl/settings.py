@@ -21,6 +21,7 @@ from opsctl.approvals.config import Approvals
 from opsctl.errors import ConfigError, UsageError, suggest
 from opsctl.events.retention import Retention
 from opsctl.events.ship.options import Elasticsearch
+from opsctl.monitor.config import Monitor, Zabbix
 from opsctl.notify.config import Channel, Notify
 from opsctl.pace.settings import Pacing
 
@@ -81,6 +82,8 @@ class Settings(BaseSettings):
     """Where journals and ledger are copied to; JSON in the environment. Its secrets are never in it."""
     retention: Retention = Retention()
     """How long `opsctl logs prune` keeps journals: `days`, `size`; JSON in the environment."""
+    monitor: Monitor = Monitor()
+    """Which Zabbix watches the hosts; JSON in the environment."""
 
     notify: Notify = Field(default_factory=Notify)
     """Where notices go; JSON in the environment."""
@@ -156,6 +159,7 @@ def _line(error: ValidationError, path: Path) -> str:
             "rate": (Pacing,),
             "retention": (Retention,),
             "elasticsearch": (Elasticsearch,),
+            "monitor": (Monitor, Zabbix),
         }
         known = {name for part in parts.get(location[0], (Settings,)) for name in part.model_fields}
         return f"{path}: {key}: unknown key{suggest(location[-1], known)}"

@@ -1,0 +1,1 @@
+"""Zabbix: the way to it, what opsctl sets up there, the hosts it is told of."""
