@@ -7,10 +7,15 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.integration.zabbix.server import Server
 
 # A machine that is busy is no failure.
 settings.register_profile("patient", deadline=None)
@@ -40,6 +45,12 @@ def _absent(what: str) -> None:
     pytest.skip(what)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "zabbix" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.docker)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("docker") and not _docker_answers():
         _absent("no Docker engine answers")
@@ -58,3 +69,15 @@ def corpus() -> Path:
     if not place.is_dir():
         _absent(f"no templates at {place}")
     return place
+
+
+@pytest.fixture(scope="session")
+def zabbix(root: Path) -> Iterator[Server]:
+    """A real Zabbix server with a token for Admin, one for all tests: give your objects names of their own."""
+    from tests.integration.zabbix import server
+
+    made = server.start(root)
+    try:
+        yield made
+    finally:
+        server.remove(made.container)
