@@ -1,0 +1,67 @@
+"""What becomes of a known alert when its source tells of it again, in whatever order messages come. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from opsctl.alerts.alert import Alert
+
+What = Literal["new", "again", "changed", "resolved", "late", "same"]
+_ONE_OF_A_KIND = ("zabbix", "alertmanager")
+"""Their keys name one occurrence of a problem: once it is over, it stays over, whatever comes late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was done with one alert that was put in."""
+
+    alert: Alert
+    """As it is stored now."""
+    what: What
+    """new; again (told once more); changed (its details); resolved; late (it was over already); same (nothing new)."""
+
+
+def merged(old: Alert | None, new: Alert) -> Taken | None:
+    """The alert to be stored; None when `new` is another occurrence, under a key that is used again."""
+    if old is None:
+        return Taken(replace(new, count=max(1, new.count)), "new")
+    if old.firing:
+        return _ended(old, new) if not new.firing else _again(old, new)
+    if not new.firing:
+        return Taken(old, "same")
+    if old.kind not in _ONE_OF_A_KIND and new.started > old.resolved:
+        return None
+    known = replace(_details(old, new), acknowledged=old.acknowledged, suppressed=old.suppressed)
+    # A resolution that came first knows little: the problem itself tells what it was, and when it began.
+    return Taken(replace(known, started=min(old.started, new.started)), "late" if known != old else "same")
+
+
+def _ended(old: Alert, new: Alert) -> Taken:
+    return Taken(old.ended(max(new.resolved, old.started)), "resolved")
+
+
+def _again(old: Alert, new: Alert) -> Taken:
+    if new.data.get("via") == "poll":
+        # A source that is asked says all it knows each time, and is no more often right for being asked more often.
+        after = replace(_details(old, new), acknowledged=new.acknowledged, suppressed=new.suppressed)
+        return Taken(after, "changed" if after != old else "same")
+    after = replace(
+        _details(old, new),
+        acknowledged=old.acknowledged or new.acknowledged,
+        suppressed=old.suppressed or new.suppressed,
+        count=old.count + 1,
+    )
+    return Taken(after, "again")
+
+
+def _details(old: Alert, new: Alert) -> Alert:
+    """What is known of the problem: the newer word counts, where there is one."""
+    words = {
+        name: getattr(new, name)
+        for name in ("name", "trigger", "host", "address", "groups", "stack", "url", "tags")
+        if getattr(new, name)
+    }
+    graver = new.severity if new.severity != "not_classified" else old.severity
+    data = {**old.data, **new.data, "via": old.data["via"]} if "via" in old.data else {**old.data, **new.data}
+    return replace(old, **words, severity=graver, data=data)
