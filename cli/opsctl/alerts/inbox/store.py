@@ -240,7 +240,7 @@ def _matching(wanted: Filter) -> Select[Any]:
         if value := getattr(wanted, column):
             query = query.where(alerts.c[column] == value)
     if wanted.group:
-        query = query.where(alerts.c.groups.contains(f'"{wanted.group}"', autoescape=True))
+        query = query.where(alerts.c.groups.contains(json.dumps(wanted.group), autoescape=True))
     if wanted.severity != SEVERITIES[0]:
         query = query.where(alerts.c.severity.in_(SEVERITIES[SEVERITIES.index(wanted.severity) :]))
     if wanted.text:
