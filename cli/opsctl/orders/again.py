@@ -38,6 +38,8 @@ def spec_of(run: Run, parameters: Mapping[str, Any], environment: Mapping[str, s
         spec,
         parameters={**spec.parameters, **parameters},
         environment={**spec.environment, **environment},
+        # This time a person wants it.
+        trigger={},
     )
 
 

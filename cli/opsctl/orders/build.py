@@ -210,6 +210,7 @@ def _request(spec: Spec, settings: Settings) -> RunRequest:
         forks=spec.forks or settings.forks,
         rate=rate(spec, settings),
         begin=spec.begin,
+        trigger=spec.trigger,
     )
 
 

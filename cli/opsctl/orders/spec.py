@@ -60,6 +60,8 @@ class Spec:
     """What was said about batches, errors and locks; the rest is as the settings say."""
     begin: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Task -> hosts that begin there; others do not take part. Empty = all, from the first."""
+    trigger: Mapping[str, Any] = field(default_factory=dict)
+    """What had it run, when that was no person: kind, and the ids that lead back to it."""
 
     def plain(self, hidden: frozenset[str]) -> dict[str, Any]:
         """As JSON, without what is as by default; `hidden`: names of parameters and `env.NAME`s to mask."""

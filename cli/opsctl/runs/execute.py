@@ -86,6 +86,13 @@ def task(space: Path, title: str, module: str, arguments: Mapping[str, Any]) -> 
     return str(path)
 
 
+def warm() -> None:
+    """Load now what an execution would load: for processes that conduct many."""
+    import ansible_runner  # type: ignore[import-untyped]  # noqa: F401
+
+    import opsctl.runs.terminal  # noqa: F401
+
+
 class Execution:
     """A job while it runs. `stop` may be called from a signal handler or another thread, at any time."""
 
@@ -126,7 +133,7 @@ class Execution:
         return Outcome(status, self.why, time.monotonic() - began)
 
     def _run(self, on_event: Callable[[dict[str, Any]], None]) -> int:
-        import ansible_runner  # type: ignore[import-untyped]
+        import ansible_runner
 
         from opsctl.runs.terminal import patient
 

@@ -99,6 +99,8 @@ class RunRequest:
     """What it was built from and can be built from again, secrets masked."""
     parent: str = ""
     """The run that this one repeats or goes on with."""
+    trigger: Mapping[str, Any] = field(default_factory=dict)
+    """What had it run, when that was no person: `kind`, and the ids that lead back to it."""
 
     @property
     def masked(self) -> dict[str, Any]:
@@ -145,4 +147,5 @@ class RunRequest:
             "digest": self.digest,
             "plan_hash": self.plan_hash,
             **({"parent": self.parent} if self.parent else {}),
+            **({"trigger": dict(self.trigger)} if self.trigger else {}),
         }

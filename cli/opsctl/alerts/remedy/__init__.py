@@ -1,0 +1,1 @@
+"""Remediations: kept (`store`), run in warm processes (`nursery`, `workers`, `child`), led to an end (`engine`)."""
