@@ -17,6 +17,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from opsctl.alerts.config import Alerts, Mapping, Source
 from opsctl.approvals.config import Approvals
 from opsctl.errors import ConfigError, UsageError, suggest
 from opsctl.events.retention import Retention
@@ -88,6 +89,8 @@ class Settings(BaseSettings):
     notify: Notify = Field(default_factory=Notify)
     """Where notices go; JSON in the environment."""
     approvals: Approvals = Field(default_factory=Approvals)
+    alerts: Alerts = Alerts()
+    """Where alerts come from; JSON in the environment."""
 
     def chosen(self, name: str | None = None) -> tuple[str, Cloud]:
         """The profile of that name, or the default one.
@@ -160,6 +163,7 @@ def _line(error: ValidationError, path: Path) -> str:
             "retention": (Retention,),
             "elasticsearch": (Elasticsearch,),
             "monitor": (Monitor, Zabbix),
+            "alerts": (Alerts, Source, Mapping),
         }
         known = {name for part in parts.get(location[0], (Settings,)) for name in part.model_fields}
         return f"{path}: {key}: unknown key{suggest(location[-1], known)}"
