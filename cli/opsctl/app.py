@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from collections.abc import Iterator
@@ -109,8 +110,13 @@ def root(
 _Refused: Any = typer.BadParameter.__mro__[2]
 
 
+_GARBAGE = 50_000
+"""Objects between two searches for those that hold each other: imports make many, and none of them is garbage."""
+
+
 def main() -> NoReturn:
     """Run the command line and exit: what fails is one line on stderr and an exit status."""
+    gc.set_threshold(_GARBAGE, 20, 20)
     try:
         code = app(standalone_mode=False, prog_name="opsctl")
     except OpsctlError as error:

@@ -35,6 +35,11 @@ class Access:
     cloud: Cloud
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def plain(self) -> tuple[Path, ...]:
+        """The user's own inventories, when there are no others."""
+        return (self.cloud.inventory,) if self.cloud.kind == "hosts" and self.cloud.inventory else ()
+
     def inventories(self, space: Path) -> list[Path]:
         """The inventories of a run, written into its private directory where they are ours."""
         folder = space / "inventory"

@@ -29,6 +29,12 @@ class Places(Access):
 
     files: tuple[Path, ...] = ()
 
+    @property
+    def plain(self) -> tuple[Path, ...]:
+        """As of every access."""
+        first = super().plain
+        return (*first, *self.files) if first else ()
+
     def inventories(self, space: Path) -> list[Path]:
         """The cloud's, then the files."""
         return [*super().inventories(space), *self.files]

@@ -14,7 +14,9 @@ from typing import Any
 from opsctl.clock import uuid7
 from opsctl.clouds import Access
 from opsctl.errors import Canceled, ContentError, OpsctlError, RunTimedOut
+from opsctl.home import home
 from opsctl.runs.execute import Execution, Job, environment, task
+from opsctl.runs.memory import remembered
 from opsctl.runs.progress import message
 from opsctl.runs.workspace import workspace
 from opsctl.secrets.locked import unlocked
@@ -100,6 +102,14 @@ def inventory(arguments: Sequence[str], access: Access) -> str:
     Raises:
         OpsctlError: it failed.
     """
+    if not access.plain:
+        return _inventory(arguments, access)
+    return remembered(
+        home(), access.plain, arguments, {**os.environ, **access.environment}, lambda: _inventory(arguments, access)
+    )
+
+
+def _inventory(arguments: Sequence[str], access: Access) -> str:
     with workspace(uuid7()) as space:
         job = Job(id=space.name, space=space, environment=access.environment)
         sources = [part for path in access.inventories(space) for part in ("-i", str(path))]

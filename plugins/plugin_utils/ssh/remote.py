@@ -36,7 +36,7 @@ exec 4<"$dir"/input
 rm -f "$dir"/input
 """
 _TELL = """\
-{ [ -e /dev/log ] && logger -t %s -- %s; } </dev/null >/dev/null 2>&1 3<&- &
+if [ -e /dev/log ]; then logger -t %s -- %s </dev/null >/dev/null 2>&1 3<&- & fi
 """
 
 
