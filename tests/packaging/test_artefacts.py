@@ -25,7 +25,7 @@ def _content(*patterns: str) -> set[str]:
     return {str(path.relative_to(_ROOT)) for path in found if path.is_file() and "__pycache__" not in path.parts}
 
 
-_COLLECTION = _content("plugins/**/*.py", "roles/**/*", "playbooks/**/*", "meta/*.yml")
+_COLLECTION = _content("plugins/**/*.py", "roles/**/*", "playbooks/**/*", "meta/*.yml", "extensions/eda/**/*.*")
 _MODULES = sorted(Path(name).stem for name in _content("plugins/modules/*.py"))
 _PLAYBOOKS = sorted(
     f"opsctl.cloud.{path.parent.name}.{path.stem}"
