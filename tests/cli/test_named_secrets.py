@@ -38,7 +38,7 @@ TOKEN = "hvs.c4n4rytokenc4n4rytokenc4n4ry"
 
 SECRETS = {
     "/v1/secret/data/db": {"data": {"data": {"password": CANARY}, "metadata": {"version": 3}}},
-    "/v1/old/db": {"data": {"password": CANARY}},
+    "/v1/old/db": {"data": {"password": CANARY}, "auth": None, "lease_id": "", "lease_duration": 0, "renewable": False},
     "/v1/secret/data/deleted": {"data": {"data": None, "metadata": {"deletion_time": "2026-01-01T00:00:00Z"}}},
 }
 
@@ -138,6 +138,24 @@ def test_of_hashicorp_vault(cli: Cli, place: Path, vault: str) -> None:
     done = run(cli, place, *options, "-e", "given=", env=env)
     assert done.code == 0, done.err
     clean(cli, done)
+    assert TOKEN not in "".join(path.read_text("latin-1") for path in cli.home.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    [
+        "'community.hashi_vault.vault_kv2_get', 'db', engine_mount_point='secret').secret.password",
+        "'community.hashi_vault.vault_kv1_get', 'db', engine_mount_point='old').secret.password",
+        "'community.hashi_vault.hashi_vault', 'secret/data/db').password",
+    ],
+)
+def test_of_the_lookups_that_playbooks_have(cli: Cli, place: Path, vault: str, lookup: str) -> None:
+    env = {"WANTED": CANARY, "ANSIBLE_HASHI_VAULT_ADDR": vault, "ANSIBLE_HASHI_VAULT_TOKEN": TOKEN}
+    (place / "play.yml").write_text(PLAY.replace("{{ given }}", "{{ lookup(%s }}" % lookup))
+    done = run(cli, place, env=env)
+    assert done.code == 0, done.err + done.out
+    clean(cli, done)
+    assert "it is ******" in cli("runs", "logs", "last").out
     assert TOKEN not in "".join(path.read_text("latin-1") for path in cli.home.rglob("*") if path.is_file())
 
 
