@@ -16,7 +16,9 @@ from opsctl.errors import ContentError, UsageError, suggest
 from opsctl.parameters import Parameter, from_role, from_template
 
 COLLECTION = "opsctl.cloud"
-_NOT_ACTIONS = re.compile(r"\.ros\.ya?ml$|\.cfn\.ya?ml$|\.heat\.ya?ml$")
+_NOT_ACTIONS = re.compile(r"\.ros\.ya?ml$|\.cfn\.ya?ml$|\.heat\.ya?ml$|^rules\.ya?ml$")
+_NOT_SCENARIOS = frozenset({"heal", "ops", "roles"})
+"""Folders of playbooks that take hosts and no stack."""
 _ROLE_ACTIONS = {f"{prefix}{name}" for prefix in ("", "ansible.builtin.") for name in ("import_role", "include_role")}
 _BLOCKS = ("tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always")
 
@@ -206,7 +208,7 @@ def collections_path() -> str:
 def _in(path: Path, *, collected: bool) -> dict[str, Scenario]:
     found = {}
     for folder in sorted(path.iterdir()):
-        if folder.is_dir() and folder.name not in ("ops", "roles") and not folder.name.startswith((".", "_")):
+        if folder.is_dir() and folder.name not in _NOT_SCENARIOS and not folder.name.startswith((".", "_")):
             scenario = Scenario(folder.name.replace("_", "-"), folder, collected)
             if scenario.actions:
                 found[scenario.name] = scenario

@@ -62,12 +62,14 @@ class Health:
 def health(said: Sequence[Said], masters: int | None, replicas: int | None) -> Health:
     """What is to be said about these nodes, when so many masters and replicas of each were wanted."""
     rows = [_row(one, said) for one in said]
+    answered = {one.view.id for one in said if one.view}
+    # Each node is believed about itself: what the others know of it may be out of date.
     served = {
         slot
         for one in said
         if one.view
         for member in one.view.members.values()
-        if not member.failed
+        if member.id == one.view.id or (member.id not in answered and not member.failed)
         for slot in member.slots
     }
     findings = [
@@ -100,6 +102,7 @@ def _row(one: Said, said: Sequence[Said]) -> dict[str, Any]:
         memory_bytes=int(get("used_memory", "0")),
         memory_limit_bytes=int(get("maxmemory", "0")),
         link=get("master_link_status"),
+        copying=get("master_sync_in_progress") == "1",
         lag_bytes=_lag(one, master),
         appendonly=get("aof_enabled") == "1",
         persistence_ok=get("aof_last_write_status", "ok") == "ok" and get("rdb_last_bgsave_status", "ok") == "ok",

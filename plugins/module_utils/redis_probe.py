@@ -14,12 +14,17 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.redis_view import Nod
 from ansible_collections.opsctl.cloud.plugins.module_utils.wait import wait_until
 
 
-def examine(cluster: Cluster, masters: int | None, replicas: int | None) -> Health:
-    """The health of the cluster now."""
+def asked(cluster: Cluster) -> list[Said]:
+    """What every node says now, in the order given."""
     first = cluster.each(lambda node: _ask(cluster, node))
     # Asked again after all masters were: a replica that is in step then has all they had.
     later = cluster.each(lambda node: _ask(cluster, node) if _replica(first[node]) else first[node])
-    return health([later[node] for node in cluster.nodes], masters, replicas)
+    return [later[node] for node in cluster.nodes]
+
+
+def examine(cluster: Cluster, masters: int | None, replicas: int | None) -> Health:
+    """The health of the cluster now."""
+    return health(asked(cluster), masters, replicas)
 
 
 def _well(seen: Health) -> bool:

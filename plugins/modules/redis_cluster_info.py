@@ -103,6 +103,7 @@ cluster:
       sample:
         - address: 192.168.0.11:6379
           appendonly: true
+          copying: false
           keys: 12
           lag_bytes: null
           link: null
