@@ -151,7 +151,7 @@ def test_of_hashicorp_vault(cli: Cli, place: Path, vault: str) -> None:
 )
 def test_of_the_lookups_that_playbooks_have(cli: Cli, place: Path, vault: str, lookup: str) -> None:
     env = {"WANTED": CANARY, "ANSIBLE_HASHI_VAULT_ADDR": vault, "ANSIBLE_HASHI_VAULT_TOKEN": TOKEN}
-    (place / "play.yml").write_text(PLAY.replace("{{ given }}", "{{ lookup(%s }}" % lookup))
+    (place / "play.yml").write_text(PLAY.replace("{{ given }}", f"{{{{ lookup({lookup} }}}}"))
     done = run(cli, place, env=env)
     assert done.code == 0, done.err + done.out
     clean(cli, done)
