@@ -29,12 +29,14 @@ def wait_until(
     what: str,
     timeout: float,
     *,
+    every: float | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
     """Call ``poll`` until ``done`` accepts what it returns, and return that.
 
-    Raises :class:`Timeout` ``"Waited 60 s for <what>"`` after ``timeout`` seconds, with a last look at their end.
+    Looks each ``every`` seconds, or ever less often without it. Raises :class:`Timeout` ``"Waited 60 s for <what>"``
+    after ``timeout`` seconds, with a last look at their end.
     """
     start = clock()
     while True:
@@ -44,4 +46,4 @@ def wait_until(
         waited = clock() - start
         if waited >= timeout:
             raise Timeout(f"Waited {timeout:g} s for {what}")
-        sleep(min(pause(waited), max(0.0, timeout - waited)))
+        sleep(min(pause(waited) if every is None else every, max(0.0, timeout - waited)))
