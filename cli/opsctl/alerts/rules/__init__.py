@@ -1,0 +1,1 @@
+"""Which alert is mended how: rules as people write them, read, matched and made into orders."""
