@@ -44,13 +44,23 @@ PLAY = """
     - set_stats: {data: {opsctl_result: {told: "{{ text }}", one: "{{ secrets[1] }}"}}}
 """
 
+OPTIONS = """
+argument_specs:
+  main:
+    short_description: Says what it was told.
+    options:
+      secrets: {type: list, elements: str, no_log: true, description: Whatever must stay secret.}
+      corpus: {type: path, description: A file with it.}
+      target: {type: path, description: Where to write it.}
+"""
+
 
 @pytest.fixture
 def inventory(cli: Cli, tmp_path_factory: pytest.TempPathFactory, kind: str) -> Iterator[Path]:
     """One host: by SSH where this machine can serve it, else itself, and for Ansible always itself."""
     path = cli.home.parent / "one"
     python = f"ansible_python_interpreter={sys.executable}"
-    if kind != "playbook" and os.getuid() == 0 and Path(SSHD).exists():
+    if kind in ("command", "script") and os.getuid() == 0 and Path(SSHD).exists():
         with sshd(tmp_path_factory.mktemp("sshd")) as server:
             lines = server.inventory(cli.home.parent, python).read_text().splitlines()
             path.write_text("\n".join(line for line in lines if not line.startswith("web") or "web1 " in line))
@@ -65,7 +75,7 @@ def leaks(text: str) -> list[str]:
     return found + [secret for look, (_, secret) in LOOKS.items() if look != "vaulted" and secret in text]
 
 
-@pytest.mark.parametrize("kind", ["command", "script", "playbook"])
+@pytest.mark.parametrize("kind", ["command", "script", "playbook", "scenario"])
 def test_the_corpus_is_kept_and_said_nowhere(
     cli: Cli, background: Callable[..., Popen[str]], inventory: Path, kind: str
 ) -> None:
@@ -92,13 +102,19 @@ def test_the_corpus_is_kept_and_said_nowhere(
             f"@{folder / 'variables.yml'}",
             str(folder / "play.yml"),
         ),
+        "scenario": ("run", "scenario", "told", "--diff", "-e", f"@{folder / 'variables.yml'}", "-o", "json"),
     }[kind]
+    if kind == "scenario":
+        (folder / "hosts").write_text(inventory.read_text())
+        cli.scenario("told", deploy=PLAY.replace("  tasks:", "  roles: [told]\n  tasks:", 1))
+        cli.role("told", OPTIONS, "[]")
     run = background(*words, env=secrets)
     with watched_arguments(run) as arguments:
         out, story = run.communicate(timeout=120)
+    assert out, story
     assert json.loads(out)["status"] == "succeeded", story
     # Ansible itself puts a task's environment on the command line of the host, where the one host is this machine.
-    ours = [line for line in arguments if "opsctl" in line and kind != "playbook"]
+    ours = [line for line in arguments if "opsctl" in line and kind in ("command", "script")]
     assert [line for line in ours if leaks(line)] == []
     assert leaks(out) == []
     assert leaks(story) == []
