@@ -1,0 +1,71 @@
+"""What is known about the world when a decision is taken: one frozen picture. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from opsctl.alerts.alert import Alert
+from opsctl.alerts.guards.config import Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A remediation, now or in the past."""
+
+    id: str
+    rule: str
+    alert: str
+    """The alert's id."""
+    host: str
+    began: datetime | None = None
+    """When its run was started; None = it never was: proposed, escalated or suppressed without one."""
+    ended: datetime | None = None
+    """When it was over, verification included; None = it is not."""
+    hosts: frozenset[str] = frozenset()
+    """All that it may change; empty = its host alone."""
+    groups: frozenset[str] = frozenset()
+    """The groups its hosts are in, with their stack: those that `World.sizes` knows."""
+    stack: str = ""
+    escalated: bool = False
+    """A person was told to take over."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether it changes hosts now, or may."""
+        return self.began is not None and self.ended is None
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """Every host it may change."""
+        return self.hosts or frozenset({self.host} - {""})
+
+
+@dataclass(frozen=True)
+class World:
+    """The moment of a decision; a verdict is as good as this picture: take it under the lock that also starts."""
+
+    running: tuple[Work, ...] = ()
+    """Remediations that were started and are not over, by any rule."""
+    recent: tuple[Work, ...] = ()
+    """Those that are over, and what was escalated: of at least as long as the longest of the rules' times."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Group, or stack -> how many hosts it has."""
+    hosts: frozenset[str] = frozenset()
+    """What this remediation would change; empty = the alert's host alone."""
+    firing: tuple[Alert, ...] = ()
+    """Alerts that fire now, this one or not: to see what belongs together."""
+    zones: Mapping[str, str] = field(default_factory=dict)
+    """Host -> its zone, where that is known."""
+    storm: datetime | None = None
+    """Until when it is a storm, as `Storms` says; None = it is none."""
+    maintenance: Mapping[str, datetime | None] = field(default_factory=dict)
+    """Host -> until when it is in maintenance (None: not known). Without what remediations themselves silenced."""
+    frozen: str = ""
+    """The freeze that holds for such a change now; empty = none."""
+    thaw: datetime | None = None
+    """When the freeze ends, where that is known."""
+    risky: bool | None = None
+    """Whether the policy rates what is done high or above; None = that cannot be known beforehand."""
+    bounds: Bounds = field(default_factory=Bounds)
