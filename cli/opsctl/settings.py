@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from opsctl.alerts.config import Alerts, Mapping, Source
+from opsctl.alerts.guards.config import Bounds, Incident, Storm
 from opsctl.approvals.config import Approvals
 from opsctl.errors import ConfigError, UsageError, suggest
 from opsctl.events.retention import Retention
@@ -163,7 +164,7 @@ def _line(error: ValidationError, path: Path) -> str:
             "retention": (Retention,),
             "elasticsearch": (Elasticsearch,),
             "monitor": (Monitor, Zabbix),
-            "alerts": (Alerts, Source, Mapping),
+            "alerts": (Alerts, Source, Mapping, Bounds, Storm, Incident),
         }
         known = {name for part in parts.get(location[0], (Settings,)) for name in part.model_fields}
         return f"{path}: {key}: unknown key{suggest(location[-1], known)}"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from opsctl.alerts.guards.config import Bounds
 from opsctl.alerts.sources.path import parse
 from opsctl.clock import span
 from opsctl.errors import ConfigError
@@ -183,6 +184,8 @@ class Alerts(BaseModel):
     sources: tuple[Source, ...] = ()
     keep: Span = "90d"
     """How long alerts that are over are kept."""
+    guards: Bounds = Bounds()
+    """What holds for all rules together."""
 
     @model_validator(mode="after")
     def _names(self) -> Alerts:

@@ -26,14 +26,19 @@ def budget(rule: Rule, alert: Alert, world: World, _now: datetime) -> Verdict | 
             return None
         else:
             return Verdict("propose", "budget", f"{share} of what cannot be told: the size of no group of it is known")
-    own = world.hosts or frozenset({alert.host})
+    own = world.wanted(alert)
     for group, size in sorted(known.items()):
         most = allowed(share, size)
+        mine = frozenset(
+            host
+            for host in own
+            if not group or _within(world, host, group, told=host == alert.host or host not in world.members)
+        )
         others = in_change(world, group)
         of = f"of the {size} hosts of {group}" if group else "hosts"
-        if len(own) > most:
-            return Verdict("propose", "budget", f"it would change {len(own)} {of}; {share} allows {most} at once")
-        if len(others | own) > most:
+        if len(mine) > most:
+            return Verdict("propose", "budget", f"it would change {len(mine)} {of}; {share} allows {most} at once")
+        if mine and len(others | mine) > most:
             names = ", ".join(sorted(others)[:5])
             return Verdict("hold", "budget", f"{len(others)} {of} are being changed ({names}); {share} allows {most}")
     return None
@@ -41,8 +46,18 @@ def budget(rule: Rule, alert: Alert, world: World, _now: datetime) -> Verdict | 
 
 def in_change(world: World, group: str) -> frozenset[str]:
     """Hosts that remediations change now: of this group, or of all where it is empty."""
-    found: set[str] = set()
-    for work in world.running:
-        if work.busy and (not group or group in work.groups):
-            found |= work.touched
-    return frozenset(found)
+    return frozenset(
+        host
+        for work in world.running
+        if work.busy
+        for host in work.touched
+        if not group or _within(world, host, group, told=group in work.groups)
+    )
+
+
+def _within(world: World, host: str, group: str, *, told: bool) -> bool:
+    """Whether a host is in a group: so the inventory says; of hosts and groups it does not know, what was told."""
+    known = world.members.get(host)
+    if known is not None and (group in known or group in world.inventoried):
+        return group in known
+    return told

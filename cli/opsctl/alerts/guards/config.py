@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from opsctl.alerts.rules.part import Part, Seconds, Share, Texts
+from opsctl.alerts.rules.units import Seconds, Share, Texts
+from opsctl.policy.part import Part
 
 
 class Storm(Part):

@@ -79,7 +79,7 @@ def freeze(_rule: Rule, _alert: Alert, world: World, now: datetime) -> Verdict |
 
 def busy(_rule: Rule, alert: Alert, world: World, _now: datetime) -> Verdict | None:
     """Two remediations never change one host at once."""
-    wanted = world.hosts or frozenset({alert.host} - {""})
+    wanted = world.wanted(alert)
     for work in world.running:
         if work.busy and (both := wanted & work.touched):
             return Verdict("hold", "busy", f"remediation {work.id} of rule {work.rule} is changing {sorted(both)[0]}")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from opsctl.alerts.alert import Alert
 from opsctl.alerts.guards.config import Bounds
+
+_NONE = frozenset({"", "localhost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,8 @@ class Work:
 
     @property
     def touched(self) -> frozenset[str]:
-        """Every host it may change."""
-        return self.hosts or frozenset({self.host} - {""})
+        """Every host it may change, but this machine, on which each of them works."""
+        return (self.hosts or frozenset({self.host})) - _NONE
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class World:
     """Those that are over, and what was escalated: of at least as long as the longest of the rules' times."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """Group, or stack -> how many hosts it has."""
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Host -> its groups and stack, where that is known."""
     hosts: frozenset[str] = frozenset()
     """What this remediation would change; empty = the alert's host alone."""
     firing: tuple[Alert, ...] = ()
@@ -69,3 +74,16 @@ class World:
     risky: bool | None = None
     """Whether the policy rates what is done high or above; None = that cannot be known beforehand."""
     bounds: Bounds = field(default_factory=Bounds)
+
+    @cached_property
+    def inventoried(self) -> frozenset[str]:
+        """The groups that the inventory knows."""
+        return frozenset().union(*self.members.values())
+
+    def wanted(self, alert: Alert) -> frozenset[str]:
+        """The hosts that it is about to change; the name of a group stands for the hosts that are known to be in it."""
+        found: set[str] = set()
+        for name in self.hosts or {alert.host}:
+            inside = {host for host, groups in self.members.items() if name in (*groups, "all")}
+            found |= inside if inside and name not in self.members else {name}
+        return frozenset(found) - _NONE

@@ -1,43 +1,22 @@
-"""What the parts of a rule are written in: lengths of time, patterns, severities, shares."""
+"""What the parts of a rule are written in: patterns and severities, and what units has."""
 
 from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from opsctl.alerts.alert import SEVERITIES, Severity
-from opsctl.clock import span
+from opsctl.alerts.rules.units import TEXTS, Seconds, Share, Texts, allowed
 from opsctl.errors import suggest
 from opsctl.policy.part import Part, many
 
 __all__ = ["Level", "Names", "Part", "Pattern", "Seconds", "Share", "Texts", "allowed", "fits", "severe"]
 
-_TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 _BOUND = re.compile(r"(>=|<=|)\s*([a-z_]+)")
-_SHARE = re.compile(r"(\d{1,6})(%?)")
-
-
-def _seconds(value: Any) -> int:
-    if value in (0, "0s"):
-        return 0
-    if not isinstance(value, str):
-        raise ValueError(f'want a length of time as "30s", "5m" or "1h", not {value}')
-    return span(value)
-
-
-Seconds = Annotated[
-    int,
-    BeforeValidator(_seconds),
-    WithJsonSchema({"type": "string", "pattern": "^(0s|[1-9][0-9]{0,5}[smhd])$", "examples": ["30s", "5m", "1h"]}),
-]
-"""Written `30s`, `5m`, `1h`, `7d`; `0s` is none."""
-
-Texts = Annotated[tuple[str, ...], BeforeValidator(many), WithJsonSchema(_TEXTS)]
-"""One text, or a list of them."""
 
 
 def _between(text: str) -> str:
@@ -57,7 +36,7 @@ def _pattern(text: str) -> str:
 
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
-Names = Annotated[tuple[Pattern, ...], BeforeValidator(many), WithJsonSchema(_TEXTS)]
+Names = Annotated[tuple[Pattern, ...], BeforeValidator(many), WithJsonSchema(TEXTS)]
 """Names with `*`, `?` and `[abc]`, or regular expressions between slashes; one of them must fit."""
 
 
@@ -90,7 +69,7 @@ def _bound(text: str) -> str:
 Level = Annotated[
     tuple[Annotated[str, AfterValidator(_bound)], ...],
     BeforeValidator(many),
-    WithJsonSchema({**_TEXTS, "examples": [">=average", ["high", "disaster"]]}),
+    WithJsonSchema({**TEXTS, "examples": [">=average", ["high", "disaster"]]}),
 ]
 """`>=average`, `<=warning`, or names of severities."""
 
@@ -105,30 +84,3 @@ def severe(bounds: tuple[str, ...], severity: Severity) -> bool:
         if rank == other or (found[1] == ">=" and rank > other) or (found[1] == "<=" and rank < other):
             return True
     return False
-
-
-def _share(value: Any) -> str:
-    text = str(value)
-    found = _SHARE.fullmatch(text)
-    if isinstance(value, bool) or not found or int(found[1]) < 1 or (found[2] and int(found[1]) > 100):
-        raise ValueError(f'want a number of hosts, or a share of them as "20%", not "{value}"')
-    return text
-
-
-Share = Annotated[
-    str,
-    BeforeValidator(_share),
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9]{1,6}%?$"}],
-            "examples": ["20%", 2],
-        }
-    ),
-]
-"""A number of hosts, or a percentage of a group."""
-
-
-def allowed(share: str, size: int) -> int:
-    """How many hosts of a group of this size that is: a percentage is rounded down, but one host is always allowed."""
-    number = int(share.rstrip("%"))
-    return max(1, number * size // 100) if share.endswith("%") else number

@@ -166,6 +166,32 @@ def test_what_never_fits_the_budget_is_proposed() -> None:
     assert accepted(rule(), alert(), world(hosts=wide), NOW) == GO
 
 
+def test_a_group_stands_for_its_hosts() -> None:
+    members = {f"cache-{number}": frozenset({"cache", "cache_redis"}) for number in range(1, 7)}
+    for name in ("cache_redis", "all"):
+        wide = world(hosts=frozenset({name, "localhost"}), members=members)
+        assert decide(rule(), alert(), wide, NOW).reason.startswith("it would change 6 of the 6 hosts of cache;")
+        busy = work(-5, host="cache-4")
+        assert (
+            decide(rule(), alert(), world(hosts=frozenset({name}), members=members, running=(busy,)), NOW).guard
+            == "busy"
+        )
+
+
+def test_a_host_is_counted_in_its_own_groups_only() -> None:
+    members = {"cache-1": frozenset({"cache"}), "cache-2": frozenset({"cache"}), "web-1": frozenset({"web"})}
+    wide = work(-5, host="web-1", hosts=frozenset({"web-1", "cache-2"}), groups=frozenset({"web", "cache"}))
+    found = decide(guarded(budget=1), alert(), world(running=(wide,), members=members), NOW)
+    assert found.reason == "1 of the 6 hosts of cache are being changed (cache-2); 1 allows 1"
+    other = work(-5, host="web-1", hosts=frozenset({"web-1"}), groups=frozenset({"web"}))
+    assert decide(guarded(budget=1), alert(), world(running=(other,), members=members), NOW) == GO
+
+
+def test_this_machine_is_nobodys_alone() -> None:
+    other = work(-5, host="x", hosts=frozenset({"x", "localhost"}), groups=frozenset())
+    assert decide(rule(), alert(), world(hosts=frozenset({"cache-1", "localhost"}), running=(other,)), NOW) == GO
+
+
 def test_a_share_of_what_is_not_known_is_proposed() -> None:
     assert told(decide(guarded(budget="20%"), alert(), World(), NOW)) == ("propose", "budget")
     assert decide(guarded(), alert(), World(), NOW) == GO
