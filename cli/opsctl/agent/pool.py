@@ -7,7 +7,7 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ def key(to: Connection, agent: str, files: dict[str, str]) -> str:
 
     `agent`: the socket of the agent that has keys. Files count by their content, which `files` remembers for a run.
     """
-    parts = {name: value for name, value in asdict(to).items() if name not in _NOT_SHARED}
+    parts = {name: value for name, value in to.plain().items() if name not in _NOT_SHARED}
     names = ["~/.ssh/config", *([to.key_file] if to.key_file else _own_keys(files))]
     parts |= {"agent": agent, "files": {name: _content(name, files) for name in names}}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

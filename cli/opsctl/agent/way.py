@@ -7,7 +7,7 @@ import getpass
 import os
 import socket
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,7 @@ class Kept:
                 raise OSError("somebody else's")
             # The password of sudo goes to the host as input, later; the agent needs to know nothing of it.
             bare = replace(to, user=to.user or getpass.getuser(), become_user="", become_password="")
-            asked = {"to": asdict(bare), "line": line, "run": self._run, "home": os.environ.get("HOME")}
+            asked = {"to": bare.plain(), "line": line, "run": self._run, "home": os.environ.get("HOME")}
             writer.write(wire.message(wire.OPEN, asked | {"agent": os.environ.get("SSH_AUTH_SOCK", "")}))
             kind, content = wire.WAIT, b""
             while kind == wire.WAIT:
