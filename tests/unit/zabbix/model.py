@@ -8,7 +8,7 @@ from typing import Any
 TOKEN = "c0ffee" * 10 + "beef"
 USER, PASSWORD = "opsctl", "the-password-of-opsctl"
 _OPEN = {"apiinfo.version", "user.login", "user.checkAuthentication"}
-_NOBODY = "No permissions to referred object or it does not exist!"
+NOBODY = "No permissions to referred object or it does not exist!"
 
 
 class Trouble(Exception):
@@ -78,8 +78,16 @@ class Model:
     def table(self, kind: str) -> dict[str, dict[str, Any]]:
         return self.tables.setdefault(kind, {})
 
+    def number(self) -> str:
+        return str(next(self._ids))
+
+    def row(self, kind: str, one: str) -> dict[str, Any]:
+        if one not in self.table(kind):
+            raise Trouble(NOBODY, -32500, "Application error.")
+        return self.table(kind)[one]
+
     def add(self, kind: str, key: str, **fields: Any) -> str:
-        one = str(next(self._ids))
+        one = self.number()
         self.table(kind)[one] = {key: one, **fields}
         return one
 
@@ -191,7 +199,11 @@ class Model:
         told = []
         for row in found:
             groups = [self.table("hostgroup")[one] for one in row["groups"]]
-            shown = {key: value for key, value in row.items() if key != "groups"}
+            shown = {key: value for key, value in row.items() if key not in {"groups", "templates", "psk", "macros"}}
+            if "selectParentTemplates" in params:
+                shown["parentTemplates"] = [self.table("template")[one] for one in row["templates"]]
+            if "selectMacros" in params:
+                shown["macros"] = [_unsaid(macro) for macro in row["macros"]]
             if "selectHostGroups" in params and self.version >= (6, 2):
                 shown["hostgroups"] = groups
             if "selectGroups" in params:
@@ -199,8 +211,9 @@ class Model:
             told.append(shown)
         return told
 
-    def named(self, kind: str, params: Any) -> list[dict[str, Any]]:
-        key = {"host": "hostid", "hostgroup": "groupid", "templategroup": "groupid", "template": "templateid"}.get(kind)
+    def named(self, kind: str, params: Any, flat: bool = False) -> list[dict[str, Any]]:
+        keys = {"host": "hostid", "hostgroup": "groupid", "template": "templateid", "proxy": "proxyid"}
+        key = "" if flat else keys.get(kind, f"{kind}id")
         found = list(self.table(kind).values())
         if key and f"{key}s" in params:
             found = [row for row in found if row[key] in params[f"{key}s"]]
@@ -217,9 +230,7 @@ class Model:
     def do_event_acknowledge(self, params: Any) -> dict[str, Any]:
         action, rows = params["action"], []
         for one in params["eventids"]:
-            if one not in self.table("event"):
-                raise Trouble(_NOBODY, -32500, "Application error.")
-            rows.append(self.table("event")[one])
+            rows.append(self.row("event", one))
         for row in rows:
             if action & 1 and not self.table("trigger")[row["objectid"]]["close"]:
                 text = "Cannot close problem: trigger does not allow manual closing."
@@ -240,6 +251,13 @@ class Model:
             if self.table("item")[one["request"]["itemid"]]["type"] in {"2", "7", "18"}:
                 raise Trouble("Cannot send request: wrong item type.", -32500, "Application error.")
         return {"taskids": [self.add("task", "taskid", item=one["request"]["itemid"]) for one in params]}
+
+
+def _unsaid(macro: dict[str, Any]) -> dict[str, Any]:
+    told = {**macro, "type": str(macro.get("type", 0))}
+    if told["type"] == "1":
+        del told["value"]
+    return told
 
 
 def _meets(condition: dict[str, Any], tag: dict[str, Any]) -> bool:

@@ -11,10 +11,11 @@ from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.unit.zabbix.model import Model, Trouble
+from tests.unit.zabbix.model import Trouble
+from tests.unit.zabbix.writes import Writes
 
 
-class FakeZabbix(Model):
+class FakeZabbix(Writes):
     """``faults``: what happens to the next calls, one each; ``calls``: what was asked; ``connections``: how many."""
 
     def __init__(self, version: str = "6.0.14") -> None:
