@@ -95,7 +95,7 @@ class Source(BaseModel):
     poll: bool = True
     """Zabbix: ask it for problems, too, so that nothing is lost when a webhook is."""
     interval: Annotated[float, Field(ge=0.2, le=3600)] | None = None
-    """Seconds between two questions; unset = 1 for Zabbix (less while something happens), 30 for a search."""
+    """Seconds between two questions; unset = 0.5 for Zabbix (less while something happens), 30 for a search."""
     min_severity: Literal["not_classified", "information", "warning", "average", "high", "disaster"] = "not_classified"
     """Zabbix, when it is asked: problems of this severity or worse."""
     tags: dict[str, str] = Field(default_factory=dict)
@@ -139,7 +139,7 @@ class Source(BaseModel):
     @property
     def every(self) -> float:
         """Seconds between two questions."""
-        return self.interval or (30.0 if self.kind == "search" else 1.0)
+        return self.interval or (30.0 if self.kind == "search" else 0.5)
 
     def secret(self, home: Path) -> str:
         """What its messages are proved with.

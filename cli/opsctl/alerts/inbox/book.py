@@ -45,7 +45,8 @@ class Book:
         if taken is None:
             assert old is not None  # noqa: S101 - only a known one can be another
             # The key names a new occurrence now; the one that is over gets a name of its own.
-            self._set(replace(old, key=f"{old.key} ({old.id})"))
+            over = old.ended(max(told.started, old.started)) if old.firing else old
+            self._set(replace(over, key=f"{old.key} ({old.id})"))
             taken = merged(None, told)
             assert taken is not None  # noqa: S101
         if taken.what != "same":

@@ -7,9 +7,11 @@ from typing import Literal
 
 from opsctl.alerts.alert import Alert
 
-What = Literal["new", "again", "changed", "resolved", "late", "same"]
+What = Literal["new", "again", "changed", "resolved", "reopened", "late", "same"]
 _ONE_OF_A_KIND = ("zabbix", "alertmanager")
 """Their keys name one occurrence of a problem: once it is over, it stays over, whatever comes late."""
+VANISHED = "vanished"
+"""In `data` under `ended`: its source does not show it any more, which is no proof that it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,26 +21,48 @@ class Taken:
     alert: Alert
     """As it is stored now."""
     what: What
-    """new; again (told once more); changed (its details); resolved; late (it was over already); same (nothing new)."""
+    """new; again (told once more); changed (its details); resolved; reopened (it was not over after all); late (it was
+    over already); same (nothing new)."""
 
 
 def merged(old: Alert | None, new: Alert) -> Taken | None:
     """The alert to be stored; None when `new` is another occurrence, under a key that is used again."""
     if old is None:
         return Taken(replace(new, count=max(1, new.count)), "new")
-    if old.firing:
-        return _ended(old, new) if not new.firing else _again(old, new)
+    if _another(old, new):
+        return None
     if not new.firing:
-        return Taken(old, "same")
+        return _ended(old, new)
+    if old.firing:
+        return _again(old, new)
     if old.kind not in _ONE_OF_A_KIND and new.started > old.resolved:
         return None
+    return _late(old, new)
+
+
+def _late(old: Alert, new: Alert) -> Taken:
+    """It is over already, or so it was told."""
+    if new.data.get("via") == "poll" and old.data.get("ended") == VANISHED:
+        data = {name: value for name, value in old.data.items() if name != "ended"}
+        return Taken(replace(_again(replace(old, data=data), new).alert, state="firing", resolved=""), "reopened")
     known = replace(_details(old, new), acknowledged=old.acknowledged, suppressed=old.suppressed)
     # A resolution that came first knows little: the problem itself tells what it was, and when it began.
     return Taken(replace(known, started=min(old.started, new.started)), "late" if known != old else "same")
 
 
 def _ended(old: Alert, new: Alert) -> Taken:
-    return Taken(old.ended(max(new.resolved, old.started)), "resolved")
+    if not old.firing:
+        return Taken(old, "same")
+    over = old.ended(max(new.resolved, old.started))
+    vanished = new.data.get("ended") == VANISHED
+    return Taken(replace(over, data={**old.data, "ended": VANISHED}) if vanished else over, "resolved")
+
+
+def _another(old: Alert, new: Alert) -> bool:
+    """Whether a source that was made anew gives the same key to another problem: by its own clock, they began apart."""
+    before, after = old.data.get("clock"), new.data.get("clock")
+    apart = isinstance(before, int) and isinstance(after, int) and abs(before - after) > 1
+    return old.kind == "zabbix" and apart
 
 
 def _again(old: Alert, new: Alert) -> Taken:

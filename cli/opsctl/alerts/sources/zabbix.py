@@ -6,53 +6,16 @@ Both ways end in the same key, the id of the problem's event: whatever comes fir
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from opsctl.alerts.alert import Alert, made, moment, severity, tagged, text
 from opsctl.alerts.sources.told import Told
 
+if TYPE_CHECKING:
+    from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.problems import Problem
+
 STACK = "opsctl_stack"
 """The tag of hosts that says which stack they are of."""
-
-
-class HostRef(Protocol):
-    """A host of a problem, as the gateway to Zabbix has it."""
-
-    @property
-    def host(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def groups(self) -> tuple[str, ...]: ...
-    @property
-    def address(self) -> str: ...
-
-
-class Problem(Protocol):
-    """A problem, as the gateway to Zabbix has it."""
-
-    @property
-    def event_id(self) -> str: ...
-    @property
-    def trigger_id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def severity(self) -> int: ...
-    @property
-    def started(self) -> float: ...
-    @property
-    def resolved(self) -> float | None: ...
-    @property
-    def acknowledged(self) -> bool: ...
-    @property
-    def suppressed(self) -> bool: ...
-    @property
-    def tags(self) -> tuple[tuple[str, str], ...]: ...
-    @property
-    def opdata(self) -> str: ...
-    @property
-    def hosts(self) -> tuple[Any, ...]: ...
 
 
 def told(message: Any, source: str, received: str, base: str = "") -> Told:
@@ -88,7 +51,12 @@ def told(message: Any, source: str, received: str, base: str = "") -> Told:
         resolved=_when(message.get("r_clock")) if over else "",
         acknowledged=message.get("acknowledged") is True,
         url=_url(base, trigger, event),
-        data={"via": "webhook", "host_id": text(message.get("host_id")), "opdata": text(message.get("opdata"))},
+        data={
+            "via": "webhook",
+            "host_id": text(message.get("host_id")),
+            "opdata": text(message.get("opdata")),
+            **_clock(message.get("clock")),
+        },
     )
     return Told([alert])
 
@@ -117,13 +85,24 @@ def seen(problem: Problem, source: str, received: str, base: str = "", known: st
         acknowledged=problem.acknowledged,
         suppressed=problem.suppressed,
         url=_url(base, str(problem.trigger_id), str(problem.event_id)),
-        data={"via": "poll", "opdata": text(problem.opdata), **({"hosts": list(hosts)} if len(hosts) > 1 else {})},
+        data={
+            "via": "poll",
+            "host_id": first.host_id if first else "",
+            "opdata": text(problem.opdata),
+            **_clock(problem.started),
+            **({"hosts": list(hosts)} if len(hosts) > 1 else {}),
+        },
     )
 
 
 def _when(seconds: Any) -> str:
     """0 is how Zabbix says: not known."""
     return moment(seconds) if seconds else ""
+
+
+def _clock(seconds: Any) -> dict[str, int]:
+    """When it began by Zabbix's own clock: with the event's id that is what makes it one of a kind."""
+    return {"clock": int(seconds)} if isinstance(seconds, int | float) and 0 < seconds < 1e12 else {}
 
 
 def _url(base: str, trigger: str, event: str) -> str:

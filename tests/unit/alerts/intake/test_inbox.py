@@ -74,6 +74,14 @@ def test_a_key_that_is_used_again_is_another_alert(inbox: Inbox) -> None:
     assert inbox.firing() == []
 
 
+def test_an_event_of_a_zabbix_that_was_made_anew_ends_the_old_one(inbox: Inbox) -> None:
+    inbox.put([alert(data={"clock": 1000})])
+    [taken] = inbox.put([alert(data={"clock": 5000}, started=LATER)])
+    assert taken.what == "new"
+    new, old = inbox.find()
+    assert (new.key, new.state, old.state, old.resolved) == ("1", "firing", "resolved", LATER)
+
+
 def test_an_alert_that_began_anew_ends_the_one_before(inbox: Inbox) -> None:
     prometheus = {"source": "prom", "kind": "alertmanager"}
     inbox.put([alert("abc@1", **prometheus), alert("abd@1", **prometheus)])

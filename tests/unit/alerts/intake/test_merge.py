@@ -90,6 +90,25 @@ def test_an_event_of_zabbix_never_comes_back_whatever_clocks_say() -> None:
     assert not taken.alert.firing
 
 
+def test_what_vanished_may_come_back_when_zabbix_is_asked() -> None:
+    vanished = replace(told("resolved", via="poll"), data={"via": "poll", "ended": "vanished"})
+    over = merged(told(), vanished)
+    assert over is not None
+    heard, asked = merged(over.alert, told()), merged(over.alert, told(via="poll"))
+    assert heard is not None
+    assert (heard.what, heard.alert.state) == ("same", "resolved")
+    assert asked is not None
+    assert (asked.what, asked.alert.state, asked.alert.resolved) == ("reopened", "firing", "")
+    assert merged(asked.alert, told("resolved")) is not None
+
+
+def test_a_zabbix_that_was_made_anew_counts_its_events_anew() -> None:
+    old = replace(told("resolved"), data={"via": "poll", "clock": 1000})
+    same = replace(told(), data={"via": "webhook", "clock": 1001})
+    assert merged(old, same) is not None
+    assert merged(old, replace(same, data={"via": "webhook", "clock": 1002})) is None
+
+
 def test_only_the_one_who_was_asked_takes_an_acknowledgement_back() -> None:
     known = told(acknowledged=True, suppressed=True)
     heard = merged(known, told())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.problems import HostRef, Problem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,27 +25,25 @@ anything = st.recursive(
 )
 
 
-@dataclass(frozen=True)
-class Host:
-    host: str
-    name: str = ""
-    groups: tuple[str, ...] = ()
-    address: str = ""
+def host(name: str) -> HostRef:
+    return HostRef("10601", name, name, ("cache",), "192.168.0.1")
 
 
-@dataclass(frozen=True)
-class Problem:
-    event_id: str = "101"
-    trigger_id: str = "17"
-    name: str = "Redis is down on cache-1"
-    severity: int = 4
-    started: float = 1795262400
-    resolved: float | None = None
-    acknowledged: bool = False
-    suppressed: bool = False
-    tags: tuple[tuple[str, str], ...] = (("opsctl_stack", "cache"),)
-    opdata: str = ""
-    hosts: tuple[Host, ...] = (Host("cache-1", "", ("cache",), "192.168.0.1"),)
+def problem(**values: Any) -> Problem:
+    given: dict[str, Any] = {
+        "event_id": "101",
+        "trigger_id": "17",
+        "name": "Redis is down on cache-1",
+        "severity": 4,
+        "started": 1795262400.5,
+        "resolved": None,
+        "acknowledged": False,
+        "suppressed": False,
+        "tags": (("opsctl_stack", "cache"),),
+        "opdata": "",
+        "hosts": (host("cache-1"),),
+    }
+    return Problem(**{**given, **values})
 
 
 def from_zabbix(**values: Any) -> Any:
@@ -95,18 +93,18 @@ def test_what_is_no_message_of_zabbix_is_refused(message: Any) -> None:
 
 
 def test_zabbix_asked_and_zabbix_telling_agree() -> None:
-    told, seen = from_zabbix(), source.seen(Problem(), "zabbix", RECEIVED, "http://zabbix")
+    told, seen = from_zabbix(), source.seen(problem(), "zabbix", RECEIVED, "http://zabbix")
     for name in ("source", "kind", "key", "state", "name", "trigger", "host", "address", "stack", "severity", "url"):
         assert getattr(told, name) == getattr(seen, name)
 
 
 def test_a_problem_of_several_hosts_keeps_the_one_it_was_told_with() -> None:
-    problem = Problem(hosts=(Host("a"), Host("b")))
-    assert source.seen(problem, "zabbix", RECEIVED).host == "a"
-    assert source.seen(problem, "zabbix", RECEIVED, known="b").host == "b"
-    assert source.seen(problem, "zabbix", RECEIVED, known="gone").host == "a"
-    assert source.seen(problem, "zabbix", RECEIVED).data["hosts"] == ["a", "b"]
-    assert source.seen(Problem(hosts=()), "zabbix", RECEIVED).host == ""
+    both = problem(hosts=(host("a"), host("b")))
+    assert source.seen(both, "zabbix", RECEIVED).host == "a"
+    assert source.seen(both, "zabbix", RECEIVED, known="b").host == "b"
+    assert source.seen(both, "zabbix", RECEIVED, known="gone").host == "a"
+    assert source.seen(both, "zabbix", RECEIVED).data["hosts"] == ["a", "b"]
+    assert source.seen(problem(hosts=()), "zabbix", RECEIVED).host == ""
 
 
 def test_alerts_of_prometheus() -> None:
