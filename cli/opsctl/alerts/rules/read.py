@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from opsctl.alerts.rules.book import Book, Origin, Places, ordered
 from opsctl.alerts.rules.part import Part, Texts
 from opsctl.alerts.rules.rule import Count, Do, Escalate, Failure, Guards, Match, Mode, Rule, Tries, Undo, Verify
+from opsctl.alerts.rules.template import wrong
 from opsctl.alerts.rules.yaml import Broken, Fault, line, parsed
 from opsctl.errors import ConfigError, suggest
 from opsctl.policy.times import When
@@ -143,6 +144,8 @@ class _Reading:
         except RecursionError:
             self._fault(path, at, name, "cannot be used: it holds itself")
             return
+        for where, message in wrong(rule):
+            self._fault(path, line(tree, [*place, *where]), f"{rule.name}: {'.'.join(map(str, where))}", message)
         if rule.name in known:
             other = known[rule.name][1]
             self._fault(path, at, rule.name, f"a rule of this name is in {other.path}, line {other.line}, too")

@@ -26,7 +26,7 @@ _MARKS = ("{{", "{%", "{#")
 _WHOLE = re.compile(r"\s*\{\{((?:(?!\{\{|\}\}|\{%).)*)\}\}\s*", re.DOTALL)
 _MOST = 64 * 1024
 """Characters of one text."""
-_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
 
 
 class Unrenderable(UsageError):
@@ -106,25 +106,6 @@ def limit(rule: Rule, alert: Alert) -> tuple[str, ...]:
     return tuple(
         _name(_text(part, values, "limit"), f"limit {part}") if _marked(part) else part.strip() for part in rule.limit
     )
-
-
-def faults(text: str, fields: frozenset[str]) -> str:
-    """What is wrong with a template, as far as can be seen without an alert; empty = nothing."""
-    from jinja2 import nodes
-
-    try:
-        tree = _ENVIRONMENT.parse(text)
-    except TemplateError as error:
-        return f'"{text}" is no template: {" ".join(str(error.message).split())}'
-    from jinja2.meta import find_undeclared_variables
-
-    others = sorted(find_undeclared_variables(tree) - {"alert", *_ENVIRONMENT.globals})
-    if others:
-        return f'"{text}" uses {others[0]}; only the alert is known here, as in {{{{ alert.host }}}}'
-    for found in tree.find_all(nodes.Getattr):
-        if isinstance(found.node, nodes.Name) and found.node.name == "alert" and found.attr not in fields:
-            return f"an alert has no {found.attr}; it has {', '.join(sorted(fields))}"
-    return ""
 
 
 def _rendered(value: Any, values: Mapping[str, Any], where: str) -> Any:
@@ -209,9 +190,9 @@ def _line(error: BaseException) -> str:
 
 @lru_cache(maxsize=512)
 def _template(text: str) -> Any:
-    return _ENVIRONMENT.from_string(text)
+    return ENVIRONMENT.from_string(text)
 
 
 @lru_cache(maxsize=512)
 def _expression(text: str) -> Any:
-    return _ENVIRONMENT.compile_expression(text, undefined_to_none=False)
+    return ENVIRONMENT.compile_expression(text, undefined_to_none=False)
