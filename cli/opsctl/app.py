@@ -26,6 +26,7 @@ COMMANDS = {
     "logs": "Search what all runs said, copy it to Elasticsearch, remove old journals.",
     "approvals": "Approve, deny and start what needs an approval.",
     "notify": "Look at notices, test channels.",
+    "monitor": "Set Zabbix up, tell it of hosts, look whether it is well.",
     "agent": "Keep SSH connections open between runs.",
     "access": "Say who may do what, check policy.yml.",
     "audit": "Look at the ledger, verify it.",

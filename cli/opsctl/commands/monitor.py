@@ -1,0 +1,196 @@
+"""`opsctl monitor`: Zabbix, as far as opsctl needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from opsctl.commands.common import Output, desk, group
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from opsctl.monitor.setup.setup import Change
+
+app = group("Set Zabbix up, tell it of hosts, look whether it is well.")
+
+_MARKS = {"create": "+", "update": "~", "unchanged": " "}
+
+
+@app.command()
+def setup(  # noqa: PLR0917 - Typer passes options by name
+    receiver: Annotated[
+        str,
+        typer.Option(
+            "--receiver",
+            metavar="URL",
+            help="Where Zabbix reaches `opsctl alert serve`, e.g. http://10.0.0.5:8470. Without it no webhook is "
+            "set up: opsctl then finds problems by asking.",
+        ),
+    ] = "",
+    source: Annotated[
+        str, typer.Option("--source", metavar="NAME", help="The name of this Zabbix under alerts.sources.")
+    ] = "zabbix",
+    groups: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--group",
+            metavar="NAME",
+            help="A host group that opsctl may change, with those below it; made when missing. May be repeated. "
+            "(default: opsctl)",
+            show_default=False,
+        ),
+    ] = None,
+    template_groups: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--template-group",
+            metavar="NAME",
+            help="A group of templates that it may link to hosts. May be repeated. (default: Templates)",
+            show_default=False,
+        ),
+    ] = None,
+    rights: Annotated[
+        str,
+        typer.Option(
+            "--rights",
+            metavar="hosts|methods",
+            help="hosts: those of the groups only. methods: all hosts, by a role of type Super admin, which it takes "
+            "to make host groups and, before Zabbix 7.0.19, to have items checked at once. Either way only the methods "
+            "of the API that opsctl needs.",
+        ),
+    ] = "hosts",
+    name: Annotated[
+        str,
+        typer.Option("--name", metavar="NAME", help="What role, user group, user, token and media type are called."),
+    ] = "opsctl",
+    token_days: Annotated[
+        int,
+        typer.Option(
+            "--token-days",
+            metavar="DAYS",
+            min=0,
+            max=3650,
+            help="How long a new token is good for; 0 = for ever. It is renewed by running this in its last two weeks.",
+        ),
+    ] = 0,
+    rotate: Annotated[bool, typer.Option("--rotate", help="A new token, and a new key for webhooks.")] = False,
+    admin_user: Annotated[
+        str,
+        typer.Option(
+            "--admin-user",
+            metavar="NAME",
+            help="Do it as this Super admin; the password is asked for, or in ZABBIX_PASSWORD. Without this: "
+            "ZABBIX_TOKEN, or ZABBIX_USER, or who the settings name.",
+        ),
+    ] = "",
+    admin_password_file: Annotated[
+        Path | None,
+        typer.Option("--admin-password-file", metavar="FILE", help="Holds the password.", show_default=False),
+    ] = None,
+    admin_token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--admin-token-file", metavar="FILE", help="Holds the API token of a Super admin.", show_default=False
+        ),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing, say what would change.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show the differences.")] = False,
+    output: Output = None,
+) -> None:
+    """Make a user for opsctl with the least of rights, its token, and the webhook that tells of problems.
+
+    The token and the key that signs webhooks are kept under OPSCTL_HOME, for its owner only. A second time nothing
+    changes; what somebody changed in Zabbix is put right.
+    """
+    from opsctl.monitor.config import secret_file, token_file
+    from opsctl.monitor.setup.admin import Said, administrator
+    from opsctl.monitor.setup.work import Job, run
+    from opsctl.output import emit
+
+    state = desk(output=output)
+    options = state.settings.monitor.zabbix
+    job = Job(
+        access=administrator(options, state.home, Said(admin_user, admin_password_file, admin_token_file), _ask),
+        receiver=receiver,
+        source=source,
+        groups=tuple(groups or ("opsctl",)),
+        template_groups=tuple(template_groups or ("Templates",)),
+        rights=_rights(rights),
+        name=name,
+        days=token_days,
+        rotate=rotate,
+        check=check,
+        token_file=token_file(state.home),
+        key_file=_key_file(state.settings, source) or secret_file(state.home),
+    )
+    changes = run(job, state.ledger)
+    result = {
+        "changed": any(change.what != "unchanged" for change in changes),
+        "check": check,
+        "changes": [change.plain() | ({"diff": change.diff()} if diff else {}) for change in changes],
+        "token_file": str(job.token_file),
+        "key_file": str(job.key_file) if receiver else None,
+    }
+    emit(result, state.settings.output, lambda row: _made(row, changes, diff=diff))
+    if not check:
+        _next(options, job.token_file)
+
+
+def _rights(word: str) -> Literal["hosts", "methods"]:
+    from opsctl.errors import UsageError
+
+    if word == "hosts":
+        return "hosts"
+    if word == "methods":
+        return "methods"
+    raise UsageError(f"--rights is hosts or methods, not {word}")
+
+
+def _ask(user: str) -> str:
+    from opsctl.errors import UsageError
+
+    if not sys.stdin.isatty():
+        raise UsageError(f"The password of {user} is needed: --admin-password-file, or export ZABBIX_PASSWORD")
+    return str(typer.prompt(f"Password of {user} in Zabbix", hide_input=True, err=True))
+
+
+def _key_file(settings: Any, source: str) -> Path | None:
+    """Where the receiver looks for the key, when the settings say it."""
+    from opsctl.errors import UsageError
+
+    found = next((each for each in settings.alerts.sources if each.name == source), None)
+    if found is None:
+        return None
+    if found.kind != "zabbix":
+        raise UsageError(f"alerts.sources: {source} is of kind {found.kind}, not zabbix; name another --source")
+    if found.secret_env:
+        raise UsageError(
+            f"alerts.sources: {source} has its secret in {found.secret_env}; setup keeps it in a file only"
+        )
+    return found.secret_file if found.secret_file is None else Path(found.secret_file)
+
+
+def _next(options: Any, token_file: Path) -> None:
+    """What is left to do by hand."""
+    from opsctl.output import say
+
+    if options.token_env or options.token_file not in (None, token_file) or options.user:
+        say(f"The settings name somebody else: remove that, or set monitor.zabbix.token_file to {token_file}")
+    if options.url is None:
+        say(f'Add to config.toml, so that ZABBIX_URL is not needed:  [monitor.zabbix]  url = "{options.place}"')
+
+
+def _made(row: dict[str, Any], changes: list[Change], *, diff: bool) -> RenderableType:
+    from rich.console import Group
+    from rich.text import Text
+
+    from opsctl.output import fields, grid
+
+    table = grid(("", "kind", "name", "change"), [(_MARKS[c.what], c.kind, c.name, c.what) for c in changes])
+    told = [Text(f"\n{change.diff()}") for change in changes if diff and change.what != "unchanged"]
+    files = fields([("token", row["token_file"]), ("key of webhooks", row["key_file"])])
+    return Group(table, *told, Text(""), files)
