@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opsctl.alerts.alert import Alert
@@ -16,39 +18,87 @@ Common = tuple[str, str]
 """What they have in common: `zone`, `stack` or `group`, and its name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Alerts of hosts with something in common that came one after the other without a pause."""
+
+    common: Common
+    alerts: tuple[Alert, ...]
+    """In the order they were heard of; the first stands for all."""
+    hosts: tuple[str, ...]
+    """Sorted, each once."""
+
+
 def incident(rule: Rule, alert: Alert, world: World, now: datetime) -> Verdict | None:
     """The first alert of an incident is proposed to a person, the others are suppressed in its favour."""
-    bounds = world.bounds.incident
     found = largest(alert, world)
     if found is None:
         return None
-    (kind, name), members = found
-    hosts = sorted({member.host for member in members})
-    again = now + timedelta(seconds=bounds.within)
-    shown = ", ".join(hosts[:5]) + (f" and {len(hosts) - 5} more" if len(hosts) > 5 else "")
-    what = f"{len(hosts)} hosts of {kind} {name} are down together ({shown})"
-    parent = members[0]
-    if parent.id == alert.id:
-        if rule.do.kind == "notify":
-            return None
-        return Verdict("propose", "incident", f"{what}: one incident, which a person must look at", again)
-    return Verdict("suppress", "incident", f"{what}: part of the incident of {parent.host}", again, parent.id)
+    kind, name = found.common
+    again = now + timedelta(seconds=world.bounds.incident.within)
+    more = f" and {len(found.hosts) - 5} more" if len(found.hosts) > 5 else ""
+    what = f"{len(found.hosts)} hosts of {kind} {name} are down together ({', '.join(found.hosts[:5])}{more})"
+    parent = found.alerts[0]
+    if parent.id != alert.id:
+        return Verdict("suppress", "incident", f"{what}: part of the incident of {parent.host}", again, parent.id)
+    if rule.do.kind == "notify":
+        return None
+    return Verdict("propose", "incident", f"{what}: one incident, which a person must look at", again)
 
 
-def largest(alert: Alert, world: World) -> tuple[Common, list[Alert]] | None:
-    """The incident with most hosts that this alert is part of, with all its alerts in order; None: it is alone."""
+def largest(alert: Alert, world: World) -> Together | None:
+    """The incident with most hosts that this alert is part of; None = it is alone."""
     bounds = world.bounds.incident
     if not _down(alert, bounds):
         return None
-    kin = {other.id: other for other in (*world.firing, alert) if other.firing and _down(other, bounds)}
-    best: tuple[Common, list[Alert]] | None = None
-    for common in commons(alert, world):
-        together = [other for other in kin.values() if common in commons(other, world)]
-        members = _near(alert, together, bounds.within)
-        count = len({member.host for member in members})
-        if count >= bounds.at_least and (best is None or count > len({member.host for member in best[1]})):
-            best = common, members
-    return best
+    known = _remembered(world)
+    if alert.id not in known:
+        known = _found((*world.firing, alert), world)
+    many = [together for together in known.get(alert.id, ()) if len(together.hosts) >= bounds.at_least]
+    return max(many, key=lambda together: len(together.hosts), default=None)
+
+
+_Known = dict[str, list[Together]]
+"""The id of an alert -> what it is part of, in the order of `Incident.by`."""
+_last: tuple[tuple[Alert, ...], Mapping[str, str], Incident, _Known] = ((), {}, Incident(), {})
+"""Many alerts are decided with one picture of the world: what belongs together is found once for all of them."""
+
+
+def _remembered(world: World) -> _Known:
+    global _last  # noqa: PLW0603 - a memory of one entry; only for the very same objects, so the answer is the same
+    firing, zones, bounds, known = _last
+    if firing is not world.firing or zones is not world.zones or bounds is not world.bounds.incident:
+        known = _found(world.firing, world)
+        _last = (world.firing, world.zones, world.bounds.incident, known)
+    return known
+
+
+def _found(alerts: Iterable[Alert], world: World) -> _Known:
+    """What belongs together among these."""
+    bounds = world.bounds.incident
+    down = [(heard(alert), alert) for alert in alerts if alert.firing and _down(alert, bounds)]
+    open_: dict[Common, list[tuple[datetime, Alert]]] = {}
+    known: _Known = {}
+    for when, alert in sorted(down, key=lambda one: (one[0], one[1].id)):
+        for common in commons(alert, world):
+            members = open_.setdefault(common, [])
+            if members and (when - members[-1][0]).total_seconds() > bounds.within:
+                _close(common, open_.pop(common), known)
+                members = open_.setdefault(common, [])
+            members.append((when, alert))
+    for common, members in open_.items():
+        _close(common, members, known)
+    order: dict[str, int] = {kind: number for number, kind in enumerate(bounds.by)}
+    for parts in known.values():
+        parts.sort(key=lambda together: (order[together.common[0]], together.common))
+    return known
+
+
+def _close(common: Common, members: list[tuple[datetime, Alert]], known: _Known) -> None:
+    alerts = tuple(alert for _when, alert in members)
+    together = Together(common, alerts, tuple(sorted({alert.host for alert in alerts})))
+    for alert in alerts:
+        known.setdefault(alert.id, []).append(together)
 
 
 def commons(alert: Alert, world: World) -> list[Common]:
@@ -60,15 +110,3 @@ def commons(alert: Alert, world: World) -> list[Common]:
 
 def _down(alert: Alert, bounds: Incident) -> bool:
     return bool(alert.host) and fits(bounds.problems, alert.problem)
-
-
-def _near(alert: Alert, others: list[Alert], within: float) -> list[Alert]:
-    """Those that came one after the other without a pause, this one among them: the same for each of them."""
-    members: list[Alert] = []
-    for other in sorted(others, key=lambda one: (heard(one), one.id)):
-        if members and (heard(other) - heard(members[-1])).total_seconds() > within:
-            if any(member.id == alert.id for member in members):
-                return members
-            members = []
-        members.append(other)
-    return members

@@ -120,7 +120,9 @@ def _too_few(match: Match, alert: Alert, now: datetime, earlier: Iterable[Alert]
     since = now - timedelta(seconds=count.within)
     seen = {alert.id}
     for other in earlier:
-        near = other.id not in seen and _same(count, alert, other) and since <= heard(other) <= now
+        if len(seen) >= count.at_least:
+            break
+        near = _same(count, alert, other) and other.id not in seen and since <= heard(other) <= now
         if near and not unlike(match, other):
             seen.add(other.id)
     if len(seen) >= count.at_least:
