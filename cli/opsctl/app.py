@@ -27,6 +27,8 @@ COMMANDS = {
     "approvals": "Approve, deny and start what needs an approval.",
     "notify": "Look at notices, test channels.",
     "monitor": "Set Zabbix up, tell it of hosts, look whether it is well.",
+    "alert": "Take alerts, heal what rules know how to heal, say why.",
+    "why": "Say what caused a run: rule, alert, trigger.",
     "agent": "Keep SSH connections open between runs.",
     "access": "Say who may do what, check policy.yml.",
     "audit": "Look at the ledger, verify it.",

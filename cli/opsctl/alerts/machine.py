@@ -1,8 +1,8 @@
 """What can become of a remediation: its states, what moves it from one to the next, and what follows a failure. Pure.
 
-    matched -> held | proposed | shadowed | suppressed | escalated | starting
-    held -> starting | proposed | suppressed | escalated | closed    (looked at again; closed = gone by itself)
-    proposed -> starting | suppressed | closed                          (a person says yes or no)
+    matched -> starting | held | proposed | shadowed | suppressed | escalated | closed   (closed = people were notified)
+    held -> the same                       (it is looked at again; closed also = the problem went away by itself)
+    proposed -> the same                   (a person says yes, which holds it for a moment, or no; or time goes by)
     starting -> running | waiting | verifying | failed                  (waiting = for the approval that policy wants)
     waiting -> running | verifying | failed | closed
     running -> verifying | failed
@@ -44,6 +44,7 @@ Event = Literal[
     "shadow",
     "suppress",
     "escalate",
+    "notice",
     "started",
     "waits",
     "succeeded",
@@ -56,27 +57,21 @@ Event = Literal[
     "undone",
     "over",
 ]
-"""`over`: the problem went away before anything was done about it."""
+"""`notice`: people are told, and that is all; `over`: the problem went away before anything was done about it."""
 
+_DECIDED: Mapping[Event, State] = {
+    "go": "starting",
+    "hold": "held",
+    "propose": "proposed",
+    "shadow": "shadowed",
+    "suppress": "suppressed",
+    "escalate": "escalated",
+    "notice": "closed",
+}
 MOVES: Mapping[State, Mapping[Event, State]] = {
-    "matched": {
-        "go": "starting",
-        "hold": "held",
-        "propose": "proposed",
-        "shadow": "shadowed",
-        "suppress": "suppressed",
-        "escalate": "escalated",
-    },
-    "held": {
-        "go": "starting",
-        "hold": "held",
-        "propose": "proposed",
-        "shadow": "shadowed",
-        "suppress": "suppressed",
-        "escalate": "escalated",
-        "over": "closed",
-    },
-    "proposed": {"go": "starting", "suppress": "suppressed", "over": "closed"},
+    "matched": _DECIDED,
+    "held": {**_DECIDED, "over": "closed"},
+    "proposed": {**_DECIDED, "over": "closed"},
     "starting": {"started": "running", "waits": "waiting", "succeeded": "verifying", "fails": "failed"},
     "waiting": {"started": "running", "succeeded": "verifying", "fails": "failed", "over": "closed"},
     "running": {"succeeded": "verifying", "fails": "failed"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,7 +12,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from opsctl.errors import ConfigError
 
 Language = Literal["en", "zh"]
-Event = Literal["approval", "approved", "refused", "expired", "withdrawn", "break_glass", "reviewed"]
+Event = Literal[
+    "approval",
+    "approved",
+    "refused",
+    "expired",
+    "withdrawn",
+    "break_glass",
+    "reviewed",
+    "alert",
+    "proposed",
+    "escalated",
+    "storm",
+]
 
 
 class Channel(BaseModel):
@@ -113,6 +126,11 @@ class Notify(BaseModel):
     def meant(self, event: str) -> list[Channel]:
         """The channels that get this."""
         return [channel for channel in self.channels if not channel.events or event in channel.events]
+
+    def only(self, names: Collection[str]) -> Notify:
+        """The same with these channels alone, which then get every event."""
+        chosen = (channel for channel in self.channels if channel.name in names)
+        return self.model_copy(update={"channels": tuple(one.model_copy(update={"events": ()}) for one in chosen)})
 
     def channel(self, name: str) -> Channel | None:
         """The channel of this name."""

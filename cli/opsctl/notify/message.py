@@ -14,10 +14,19 @@ _TITLES = {
     "withdrawn": ("Withdrawn: {what}", "已撤回：{what}"),
     "break_glass": ("BREAK-GLASS by {by}, runs WITHOUT approval: {what}", "紧急越权！{by} 未经审批执行：{what}"),
     "reviewed": ("Break-glass reviewed: {what}", "紧急越权已复核：{what}"),
+    "alert": ("{severity}: {what}", "{severity}：{what}"),
+    "proposed": ("May this be healed so? {what}: {rule}", "是否按此修复？{what}：{rule}"),
+    "escalated": ("Not healed, a person is needed: {what}", "未能自愈，需要人工处理：{what}"),
+    "storm": ("A storm of alerts: rules only propose until it is calm", "告警风暴：平息之前规则只提出建议"),
     "test": ("opsctl can reach this channel", "opsctl 可以使用此通道"),
 }
 _LABELS = {
     "what": ("What", "内容"),
+    "host": ("Host", "主机"),
+    "severity": ("Severity", "级别"),
+    "rule": ("Rule", "规则"),
+    "alert": ("Alert", "告警"),
+    "remediation": ("Remediation", "自愈"),
     "run": ("Run", "运行"),
     "cloud": ("Cloud", "云"),
     "targets": ("Targets", "目标"),
@@ -72,7 +81,7 @@ def written(identity: str, event: str, time: str, data: Mapping[str, Any], langu
     """The notice on an event; values of `data` that have no label are for programs only."""
     column = 1 if language == "zh" else 0
     shown = {name: _line(data[name]) for name in _LABELS if data.get(name) not in (None, "", [], {})}
-    title = _TITLES[event][column].format_map({"what": "", "by": "", **shown})
+    title = _TITLES[event][column].format_map({"what": "", "by": "", "rule": "", "severity": "", **shown})
     colon = "：" if column else ": "
     lines = [title, *(f"{_LABELS[name][column]}{colon}{value}" for name, value in shown.items())]
     return Message(identity, event, time, f"[opsctl] {title}", "\n".join(lines), dict(data))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,6 +112,12 @@ class Store:
         with self._database.read() as connection:
             rows = connection.execute(select(runs).where(runs.c.status.in_(ACTIVE)).order_by(runs.c.id)).mappings()
             return [_run(row) for row in rows]
+
+    def known(self, ids: Iterable[str]) -> dict[str, Run]:
+        """Those of these ids that there are; a few, not thousands."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(runs).where(runs.c.id.in_(list(ids)))).mappings()
+            return {row["id"]: _run(row) for row in rows}
 
     def last(self, count: int, status: str | None = None, content: str | None = None) -> list[Run]:
         """The newest runs first."""

@@ -39,7 +39,7 @@ def service() -> Requester:
 
 
 def perform(order: Mapping[str, Any], tell: Tell) -> None:
-    """Do it. `order`: run, spec, resume. Tells of `started`, and of `error` with its `kind` when it cannot be done.
+    """Do it. `order`: run, spec, resume. Tells of `started`, `finished`, and `error` with its `kind`.
 
     Which way the run ended is in its record.
     """
@@ -60,6 +60,7 @@ def perform(order: Mapping[str, Any], tell: Tell) -> None:
                 built = build(Spec.of(order["spec"]), place, settings)
                 request = replace(built.request, id=run_id, requester=service())
                 conduct(desk, request, built.work, Quiet(), started)
+            tell({"run": run_id, "said": "finished"})
         finally:
             after_run(place, settings, lambda _line: None)
     except OpsctlError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from opsctl.alerts.inbox.tables import remediations, silences, steps
 from opsctl.alerts.machine import ENDS, Event, State, moved
@@ -71,6 +71,16 @@ class Step:
         return {"seq": self.seq, "time": self.time, "state": self.state, "text": self.text, "data": dict(self.data)}
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A new remediation, the event it takes at once, and the first line of its story."""
+
+    new: Remedy
+    event: Event
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
 def fresh(alert_id: str, rule: str, version: str, *, attempt: int = 1, parent: str = "") -> Remedy:
     """A remediation that is not stored yet."""
     moment = now()
@@ -86,16 +96,18 @@ class Remedies:
 
     def claim(self, new: Remedy, event: Event, text: str, data: Mapping[str, Any] | None = None) -> Remedy | None:
         """Store a new one that already took this event; None when this attempt is somebody's already."""
-        after = replace(new, state=moved(new.state, event), updated=now())
-        try:
-            with self.database.write() as connection:
-                _insert(connection, after, text, data)
-        except Exception as error:
-            # The database speaks in errors of ours; what caused them tells the one case that is none.
-            if isinstance(error.__cause__, IntegrityError) or isinstance(error, IntegrityError):
-                return None
-            raise
-        return after
+        won = self.claims([Claim(new, event, text, data or {})])
+        return won[0] if won else None
+
+    def claims(self, wanted: Sequence[Claim]) -> list[Remedy]:
+        """Many claims in one transaction; those that were won."""
+        won = []
+        with self.database.write() as connection:
+            for claim in wanted:
+                after = replace(claim.new, state=moved(claim.new.state, claim.event), updated=now())
+                if _insert(connection, after, claim.text, claim.data):
+                    won.append(after)
+        return won
 
     def move(
         self, remedy: Remedy, event: Event, text: str, data: Mapping[str, Any] | None = None, **changes: Any
@@ -116,21 +128,26 @@ class Remedies:
         with self.database.write() as connection:
             if not _update(connection, failed, old, text, {"next": new.id}):
                 return None
-            _insert(connection, new, text, {"parent": failed.id})
-        return new
+            taken = _insert(connection, new, text, {"parent": failed.id})
+        return new if taken else None
 
     def tell(self, remedy: Remedy, text: str, data: Mapping[str, Any] | None = None) -> None:
         """Add a line to the story; nothing moves."""
         with self.database.write() as connection:
             _line(connection, remedy, text, data)
 
-    def note(self, remedy: Remedy, **result: Any) -> Remedy:
-        """Remember parts of the result without a move; others stay."""
-        after = replace(remedy, result={**remedy.result, **result})
+    def note(self, remedy: Remedy, text: str, *, until: str | None = None, **result: Any) -> Remedy | None:
+        """Remember parts of the result, others stay, with a line; the state stays. None: as of `move`."""
+        kept = remedy.until if until is None else until
+        after = replace(remedy, result={**remedy.result, **result}, until=kept, updated=now())
         with self.database.write() as connection:
-            query = update(remediations).where(remediations.c.id == remedy.id)
-            connection.execute(query.values(result=_text(after.result)))
-        return after
+            return after if _update(connection, remedy, after, text, result) else None
+
+    def of_ids(self, ids: Iterable[str]) -> list[Remedy]:
+        """Those of these ids that there are."""
+        query = select(remediations).where(remediations.c.id.in_(list(ids)))
+        with self.database.read() as connection:
+            return [_remedy(row) for row in connection.execute(query).mappings()]
 
     def open(self) -> list[Remedy]:
         """Those that have not ended, the oldest first."""
@@ -150,11 +167,12 @@ class Remedies:
                     found.setdefault(row["alert_id"], []).append(_remedy(row))
         return found
 
-    def since(self, time: str) -> list[Remedy]:
-        """Those that were made or moved at or after this time, the oldest first."""
+    def since(self, time: str, more: Iterable[Remedy] = ()) -> list[Remedy]:
+        """Those that were made or moved at or after this time, the oldest first; and `more`, each once."""
         query = select(remediations).where(remediations.c.updated >= time).order_by(remediations.c.id)
         with self.database.read() as connection:
-            return [_remedy(row) for row in connection.execute(query).mappings()]
+            found = [_remedy(row) for row in connection.execute(query).mappings()]
+        return list({remedy.id: remedy for remedy in (*more, *found)}.values())
 
     def last(self, count: int, states: Sequence[str] = ()) -> list[Remedy]:
         """The newest first."""
@@ -210,6 +228,11 @@ class Remedies:
             (_step(row), _remedy({column.name: row[f"r_{column.name}"] for column in remediations.c})) for row in rows
         ]
 
+    def newest(self) -> int:
+        """The number of the last step."""
+        with self.database.read() as connection:
+            return int(connection.execute(select(func.max(steps.c.seq))).scalar() or 0)
+
     def silence(self, name: str, hosts: Sequence[str], until: str, remediation_id: str) -> None:
         """Remember that monitoring keeps quiet about these hosts; before it is told so."""
         values = {"hosts": _text(list(hosts)), "until": until, "remediation_id": remediation_id}
@@ -229,10 +252,12 @@ class Remedies:
         return [{**row, "hosts": json.loads(row["hosts"])} for row in rows]
 
 
-def _insert(connection: Connection, remedy: Remedy, text: str, data: Mapping[str, Any] | None) -> None:
+def _insert(connection: Connection, remedy: Remedy, text: str, data: Mapping[str, Any] | None) -> bool:
     values = remedy.plain() | {"verdict": _text(remedy.verdict), "result": _text(remedy.result)}
-    connection.execute(insert(remediations).values(**values))
+    if connection.execute(upsert(remediations).values(**values).on_conflict_do_nothing()).rowcount != 1:
+        return False
     _line(connection, remedy, text, data)
+    return True
 
 
 def _update(connection: Connection, before: Remedy, after: Remedy, text: str, data: Mapping[str, Any] | None) -> bool:

@@ -25,14 +25,14 @@ _PAUSE = 1.0
 class Workers:
     """Orders go in, `heard` has what came of them. Any thread may order."""
 
-    def __init__(self, home: Path) -> None:
-        """Starts the nursery; it is warm a second later, and orders wait for it."""
+    def __init__(self, home: Path, bell: threading.Event | None = None) -> None:
+        """Starts the nursery; it is warm a second later, and orders wait for it. `bell`: see below."""
         self._home = home
         self._lock = threading.Lock()
         self._over = False
         self._said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self.bell = threading.Event()
-        """Set when there is something to hear."""
+        self.bell = bell or threading.Event()
+        """Set when there is something to hear; whoever listens clears it."""
         self.warm = threading.Event()
         self._began = 0.0
         self._link, self._process = self._nursery()
@@ -56,7 +56,6 @@ class Workers:
 
     def heard(self) -> list[dict[str, Any]]:
         """What was said since; `run`, `said` (forked, started, error, ended) and what belongs to it."""
-        self.bell.clear()
         found = []
         with suppress(queue.Empty):
             while True:

@@ -78,6 +78,7 @@ def heard(workers: Workers, enough: Callable[[list[dict[str, Any]]], bool]) -> l
     while not enough(found):
         assert time.monotonic() < limit, found
         workers.bell.wait(0.1)
+        workers.bell.clear()
         found += workers.heard()
     return found
 
@@ -90,7 +91,7 @@ def test_a_run_has_the_id_it_was_given(home: Home, workers: Workers) -> None:
     run = uuid7()
     workers.order(run, {**home.spec(), "trigger": {"kind": "alert", "alert": "a1"}})
     said = heard(workers, ended(1))
-    assert [each["said"] for each in said] == ["forked", "started", "ended"]
+    assert [each["said"] for each in said] == ["forked", "started", "finished", "ended"]
     (found,) = home.runs()
     assert (found.id, found.status) == (run, "succeeded")
     assert found.requester["name"] == "opsctl-alert"

@@ -1,0 +1,305 @@
+"""Leads each alert to its end: what it finds stored tells what to do next, so it can be killed and begun at any moment.
+
+One thread turns: news from the inbox, new alerts decided, open remediations moved on. What takes long is done by others
+(workers, the verifier, the errands), who ring the bell.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC
+
+from opsctl.alerts.alert import Alert
+from opsctl.alerts.guards.config import Bounds
+from opsctl.alerts.guards.storm import Storms
+from opsctl.alerts.guards.world import World
+from opsctl.alerts.inbox import Inbox
+from opsctl.alerts.machine import ENDS
+from opsctl.alerts.remedy.judge import Judgement, Policies, judged
+from opsctl.alerts.remedy.lead import Lead
+from opsctl.alerts.remedy.picture import Hosts, Picture, at
+from opsctl.alerts.remedy.store import Claim, Remedies, Remedy, fresh
+from opsctl.alerts.rules.book import Book
+from opsctl.alerts.rules.match import match
+from opsctl.alerts.rules.rule import Rule
+from opsctl.clock import seconds, stamp, uuid7
+
+_AT_ONCE = 200
+"""Alerts that are decided in one turn: what runs is looked after in between."""
+_HORIZON = 86400
+"""Seconds of remediations that guards look back over, at least."""
+_RECHECK = 2.0
+"""Seconds until what is held without a time is asked about again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What all decisions of one turn share."""
+
+    book: Book
+    picture: Picture
+    now: float
+    policies: Policies
+    earlier: Sequence[Alert]
+
+
+class Engine:
+    """The loop of one home. `turn` is called by one thread only."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        lead: Lead,
+        *,
+        book: Callable[[], Book],
+        bounds: Bounds,
+        hosts: Callable[[], Hosts] = Hosts,
+        policies: Callable[[], Policies] = lambda: lambda _order, _alert: {},
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`book`: the rules that hold now. `hosts`: what the inventory says. `policies`: asked once a turn."""
+        self._inbox = inbox
+        self._lead = lead
+        self._remedies: Remedies = lead.remedies
+        self._book = book
+        self._bounds = bounds
+        self._storms = Storms(bounds.storm)
+        self._hosts = hosts
+        self._policies = policies
+        self._clock = clock
+        self._version = ""
+        self._cursor = 0
+        self._step = 0
+        self._open: dict[str, Remedy] = {}
+        self._due: dict[str, float] = {}
+        """Firing alerts that no rule has taken -> when to look at them again."""
+        self._again: dict[str, float] = {}
+        """Held or proposed remediations -> when to decide again."""
+
+    def begin(self) -> None:
+        """Find out how things stand."""
+        self._cursor, self._step = self._inbox.newest(), self._remedies.newest()
+        self._open = {remedy.id: remedy for remedy in self._remedies.open()}
+        firing = self._inbox.firing()
+        taken = self._remedies.of_alerts(alert.id for alert in firing)
+        self._due = {alert.id: 0.0 for alert in firing if alert.id not in taken}
+
+    @property
+    def storm(self) -> float:
+        """Until when it is a storm, in seconds since the epoch; past = it is none."""
+        return self._storms.until
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left that could go on by itself now."""
+        return not self._due and all(remedy.state in ("held", "proposed", "waiting") for remedy in self._open.values())
+
+    @property
+    def cursor(self) -> int:
+        """The number of the last change of the inbox that was seen."""
+        return self._cursor
+
+    def turn(self) -> float:
+        """Do what can be done now; seconds until there may be more without a bell."""
+        now = self._clock()
+        book = self._book()
+        if book.version != self._version:
+            # What no rule took may be another one's now.
+            self._version = book.version
+            self._due |= dict.fromkeys(self._due, 0.0)
+            self._due |= {alert.id: 0.0 for alert in self._unclaimed(self._inbox.firing())}
+        self._news()
+        self._others()
+        self._decide(book, now)
+        # What has moved may go on at once.
+        return 0.0 if self._move(book, now) else self._rest(now)
+
+    def _news(self) -> None:
+        """What changed in the inbox."""
+        alerts, self._cursor = self._inbox.changed_since(self._cursor)
+        over = {alert.id: alert for alert in alerts if not alert.firing}
+        fresh_ones = self._unclaimed([alert for alert in alerts if alert.firing])
+        unheard = [alert for alert in fresh_ones if alert.id not in self._due]
+        if unheard:
+            self._storms = self._storms.heard(at(self._clock()), len(unheard))
+        for alert in fresh_ones:
+            self._due[alert.id] = 0.0
+        for name in over:
+            self._due.pop(name, None)
+        for remedy in [one for one in self._open.values() if one.alert_id in over]:
+            if remedy.state in ("held", "proposed", "waiting"):
+                when = over[remedy.alert_id].resolved
+                self._keep(self._lead.over(remedy, f"the problem went away by itself at {when}"), remedy)
+
+    def _others(self) -> None:
+        """What other processes did: somebody said yes or no."""
+        for step, remedy in self._remedies.told_since(self._step):
+            self._step = step.seq
+            known = self._open.get(remedy.id)
+            if known is None or known.updated != remedy.updated:
+                self._again.pop(remedy.id, None)
+                self._keep(remedy, remedy)
+
+    def _unclaimed(self, alerts: Sequence[Alert]) -> list[Alert]:
+        taken = self._remedies.of_alerts(alert.id for alert in alerts) if alerts else {}
+        return [alert for alert in alerts if alert.id not in taken]
+
+    # Decisions
+
+    def _decide(self, book: Book, now: float) -> None:
+        due = [name for name, when in self._due.items() if when <= now][:_AT_ONCE]
+        again = [
+            remedy
+            for remedy in self._open.values()
+            if remedy.state in ("held", "proposed") and self._when(remedy) <= now
+        ][:_AT_ONCE]
+        if not due and not again:
+            return
+        known = self._inbox.known([*due, *(remedy.alert_id for remedy in again)])
+        case = _Case(book, self._picture(now), now, self._policies(), self._earlier(book, now))
+        for remedy in again:
+            self._reconsider(remedy, known.get(remedy.alert_id), case)
+        claims = []
+        for name in due:
+            claim = self._considered(name, known.get(name), case)
+            if claim is not None:
+                claims.append(claim)
+                case.picture.take(
+                    claim.new if claim.event != "go" else replace(claim.new, state="starting"), known[name]
+                )
+        for remedy in self._remedies.claims(claims) if claims else []:
+            self._keep(remedy, remedy)
+
+    def _considered(self, name: str, alert: Alert | None, case: _Case) -> Claim | None:
+        """What is to be stored of a new alert; None when there is no rule for it, now or at all."""
+        self._due.pop(name, None)
+        if alert is None or not alert.firing:
+            return None
+        decision = match(case.book, alert, at(case.now), case.earlier)
+        if decision.rule is None:
+            if decision.until is not None:
+                self._due[name] = decision.until.timestamp()
+            return None
+        rule = decision.rule
+        found = judged(rule, alert, case.picture, at(case.now), case.policies)
+        new = self._prepared(fresh(alert.id, rule.name, rule.version), rule, found, case.now)
+        verdict = {"why": decision.why, "passed": decision.plain()["passed"], "book": case.book.version}
+        new = replace(new, verdict={**new.verdict, **verdict})
+        if found.event in ("hold", "propose"):
+            self._again[new.id] = self._later(found, case.now)
+        data = {"alert": _about(alert), **_notice(rule, found)}
+        return Claim(new, found.event, found.text, data)
+
+    def _reconsider(self, remedy: Remedy, alert: Alert | None, case: _Case) -> None:
+        """Held or proposed: decide once more. Nothing is stored when nothing is new."""
+        rule = next((rule for rule in case.book.rules if rule.name == remedy.rule), None)
+        if alert is None or not alert.firing:
+            self._keep(self._lead.over(remedy, "the problem went away by itself"), remedy)
+            return
+        if rule is None:
+            self._keep(self._remedies.move(remedy, "suppress", "its rule is gone"), remedy)
+            return
+        yes = bool(remedy.verdict.get("accepted"))
+        found = judged(rule, alert, case.picture, at(case.now), case.policies, yes=yes)
+        self._again[remedy.id] = self._later(found, case.now)
+        before = {"held": "hold", "proposed": "propose"}[remedy.state]
+        if found.event == before and found.verdict.get("guard") == remedy.verdict.get("guard"):
+            return
+        ready = self._prepared(remedy, rule, found, case.now)
+        after = self._remedies.move(
+            remedy,
+            found.event,
+            found.text,
+            _notice(rule, found),
+            run_id=ready.run_id,
+            verdict={**remedy.verdict, **found.verdict},
+            until=ready.until,
+            result=ready.result,
+        )
+        self._keep(after, remedy)
+        if after is not None:
+            case.picture.take(after, alert)
+
+    def _prepared(self, remedy: Remedy, rule: Rule, found: Judgement, now: float) -> Remedy:
+        """With what must be known before anything is done: the run's id, its hosts, when its time is up."""
+        verdict = {**remedy.verdict, **found.verdict}
+        result = {**remedy.result, "hosts": list(found.hosts)} if found.hosts else dict(remedy.result)
+        if found.event != "go":
+            until = stamp(found.until.astimezone(UTC).timestamp()) if found.until else ""
+            return replace(remedy, verdict=verdict, until=until, result=result)
+        return replace(
+            remedy,
+            run_id=uuid7(),
+            verdict=verdict,
+            until=self._lead.deadline(rule, now),
+            result={**result, "began": stamp(now)},
+        )
+
+    def _picture(self, now: float) -> Picture:
+        remedies = self._remedies.since(stamp(now - _HORIZON), self._open.values())
+        alerts = self._inbox.known({one.alert_id for one in remedies})
+        base = World(bounds=self._bounds, storm=self._storms.storm(at(now)))
+        return Picture(remedies, alerts, self._inbox.firing(), self._hosts(), base)
+
+    def _earlier(self, book: Book, now: float) -> list[Alert]:
+        """Alerts of the past, as far as any rule counts them."""
+        spans = [rule.match.count.within for rule in book.rules if rule.match.count and rule.mode != "off"]
+        return self._lead.heard_since(now - max(spans)) if spans else []
+
+    # Moving on
+
+    def _move(self, book: Book, now: float) -> bool:
+        """Whether anything moved."""
+        going = [remedy for remedy in self._open.values() if remedy.state not in ("held", "proposed")]
+        if not going:
+            return False
+        rules = {rule.name: rule for rule in book.rules}
+        moved = self._lead.advance(going, rules, now)
+        for before, after in moved:
+            self._keep(after, before)
+        return bool(moved)
+
+    def _keep(self, after: Remedy | None, before: Remedy) -> None:
+        """Remember how it stands. None: another process moved it meanwhile."""
+        now = after or self._remedies.get(before.id)
+        if now.state in ENDS:
+            self._open.pop(now.id, None)
+            self._again.pop(now.id, None)
+        else:
+            self._open[now.id] = now
+
+    def _when(self, remedy: Remedy) -> float:
+        if remedy.id not in self._again:
+            due = seconds(remedy.until) if remedy.until else 0.0
+            self._again[remedy.id] = due if remedy.state == "held" or remedy.until else float("inf")
+        return self._again[remedy.id]
+
+    def _later(self, found: Judgement, now: float) -> float:
+        if found.until is not None:
+            return max(found.until.timestamp(), now + 0.1)
+        return now + _RECHECK if found.event == "hold" else float("inf")
+
+    def _rest(self, now: float) -> float:
+        times = [*self._due.values(), *self._again.values()]
+        busy = any(remedy.state not in ("held", "proposed") for remedy in self._open.values())
+        soon = min(times, default=now + 5.0) - now
+        return max(0.0, min(soon, 0.3 if busy else 1.0))
+
+
+def _about(alert: Alert) -> dict[str, str]:
+    """What the story, the ledger and notices say of an alert."""
+    names = ("id", "source", "kind", "key", "name", "host", "stack", "severity", "started", "received", "url")
+    return {name: str(value) for name in names if (value := getattr(alert, name))}
+
+
+def _notice(rule: Rule, found: Judgement) -> dict[str, object]:
+    """For those who tell people."""
+    if found.event == "notice":
+        return {"notify": list(rule.do.notify)}
+    if found.event == "escalate":
+        return {"notify": list(rule.on_failure.escalate.notify)}
+    if found.event == "propose":
+        return {"what": rule.do.text, "guard": found.verdict.get("guard", "")}
+    return {}
