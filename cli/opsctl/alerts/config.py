@@ -158,6 +158,8 @@ class Source(BaseModel):
                 why = getattr(error, "strerror", None) or "not UTF-8 text"
                 hint = "; run `opsctl monitor setup`" if self.kind == "zabbix" and self.secret_file is None else ""
                 raise ConfigError(f"Source {self.name}: cannot read its secret from {where}: {why}{hint}") from None
+        if not value:
+            raise ConfigError(f"Source {self.name}: its secret is not in {where}")
         if len(value) < SMALLEST:
             raise ConfigError(f"Source {self.name}: its secret in {where} has fewer than {SMALLEST} characters")
         return value

@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from opsctl.alerts.alert import Alert
+from opsctl.clock import seconds
 
 What = Literal["new", "again", "changed", "resolved", "reopened", "late", "same"]
 _ONE_OF_A_KIND = ("zabbix", "alertmanager")
 """Their keys name one occurrence of a problem: once it is over, it stays over, whatever comes late."""
+LATE = 60
+"""Seconds that a message may be under way."""
 VANISHED = "vanished"
 """In `data` under `ended`: its source does not show it any more, which is no proof that it is over."""
 
@@ -35,9 +38,7 @@ def merged(old: Alert | None, new: Alert) -> Taken | None:
         return _ended(old, new)
     if old.firing:
         return _again(old, new)
-    if old.kind not in _ONE_OF_A_KIND and new.started > old.resolved:
-        return None
-    return _late(old, new)
+    return None if old.kind not in _ONE_OF_A_KIND and _anew(old, new) else _late(old, new)
 
 
 def _late(old: Alert, new: Alert) -> Taken:
@@ -56,6 +57,12 @@ def _ended(old: Alert, new: Alert) -> Taken:
     over = old.ended(max(new.resolved, old.started))
     vanished = new.data.get("ended") == VANISHED
     return Taken(replace(over, data={**old.data, "ended": VANISHED}) if vanished else over, "resolved")
+
+
+def _anew(old: Alert, new: Alert) -> bool:
+    """Whether a key is used again, and not only a message late. One that comes long after the end is no late one,
+    whatever time it gives: some senders repeat when they first saw the problem."""
+    return new.started > old.resolved or seconds(new.received) > seconds(old.resolved) + LATE
 
 
 def _another(old: Alert, new: Alert) -> bool:

@@ -10,8 +10,8 @@ from opsctl.alerts.alert import SEVERITIES
 from opsctl.alerts.config import Source
 
 if TYPE_CHECKING:
-    from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.client import Zabbix
-    from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.problems import Problem
+    from opsctl.monitor.problems import Problem
+    from opsctl.monitor.zabbix import Zabbix
 
 _PAGE = 1000
 """Problems whose details are asked for at once."""
@@ -54,7 +54,7 @@ class Asker:
 
     def details(self, ids: Iterable[str]) -> list[Problem]:
         """Open problems, whole. Those that ended meanwhile are left out."""
-        from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.problems import problems
+        from opsctl.monitor.problems import problems
 
         wanted = list(ids)
         pages = (wanted[first : first + _PAGE] for first in range(0, len(wanted), _PAGE))
@@ -62,7 +62,7 @@ class Asker:
 
     def gone(self, ids: Iterable[str]) -> dict[str, float]:
         """When problems ended, by id; 0.0 = they are not shown any more; those that go on are left out."""
-        from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.problems import gone
+        from opsctl.monitor.problems import gone
 
         wanted = list(ids)
         pages = (wanted[first : first + _PAGE] for first in range(0, len(wanted), _PAGE))
@@ -87,7 +87,7 @@ class Asker:
         return [problem for page in pages for problem in self._events(page)], last
 
     def _events(self, ids: list[str]) -> list[Problem]:
-        from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.problems import HostRef, Problem
+        from opsctl.monitor.problems import HostRef, Problem
 
         asked = {"output": "extend", "eventids": ids, "selectTags": ["tag", "value"]}
         rows = self._zabbix.call("event.get", {**asked, "selectHosts": ["hostid", "host", "name"]})

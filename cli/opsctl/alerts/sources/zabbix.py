@@ -12,7 +12,7 @@ from opsctl.alerts.alert import Alert, made, moment, severity, tagged, text
 from opsctl.alerts.sources.told import Told
 
 if TYPE_CHECKING:
-    from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.problems import Problem
+    from opsctl.monitor.problems import Problem
 
 STACK = "opsctl_stack"
 """The tag of hosts that says which stack they are of."""

@@ -79,9 +79,11 @@ def test_a_key_of_a_webhook_may_be_used_again() -> None:
 
 
 def test_a_late_message_of_a_webhook_does_not_begin_anew() -> None:
-    taken = merged(told("resolved", kind="webhook"), told(kind="webhook"))
+    over, again = told("resolved", kind="webhook"), told(kind="webhook")
+    taken = merged(over, again)
     assert taken is not None
     assert taken.alert.state == "resolved"
+    assert merged(over, replace(again, received="2026-11-21T12:06:01.000Z")) is None
 
 
 def test_an_event_of_zabbix_never_comes_back_whatever_clocks_say() -> None:

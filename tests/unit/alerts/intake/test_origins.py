@@ -1,0 +1,106 @@
+"""All sources of the settings at once: what is told and what is asked ends in one inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from opsctl.alerts.inbox import Inbox
+from opsctl.alerts.sources.origins import Origins
+from opsctl.errors import ConfigError
+from opsctl.settings import load
+from tests.unit.zabbix.model import TOKEN
+
+from .senders import SECRET, post
+from .senders import zabbix as message
+from .test_poll import Fake
+
+
+@pytest.fixture
+def zabbix() -> Iterator[Fake]:
+    fake = Fake()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ALERT_SECRET", SECRET)
+    for name in ("ZABBIX_URL", "ZABBIX_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def origins(home: Path, said: list[str], text: str = "", zabbix: Fake | None = None) -> Origins:
+    way = f'[monitor.zabbix]\nurl = "{zabbix.url}"\ntoken_file = "{home}/token"\n' if zabbix else ""
+    (home / "token").write_text(TOKEN)
+    (home / "config.toml").write_text(f'[alerts]\nlisten = "127.0.0.1:0"\n{text}\n{way}')
+    return Origins(Inbox(home), home, load(home), said.append)
+
+
+def test_a_problem_is_told_asked_for_and_stored_once(home: Path, zabbix: Fake) -> None:
+    (home / "monitor").mkdir()
+    (home / "monitor" / "webhook.secret").write_text(SECRET)
+    host = zabbix.add_host("cache-1", zabbix.add_group("cache"))
+    said: list[str] = []
+    with origins(home, said, zabbix=zabbix) as running, Inbox(home) as inbox:
+        assert running.receiver
+        [status] = running.status()
+        assert (status["name"], status["url"]) == ("zabbix", f"{running.receiver.url}/v1/alerts/zabbix")
+        event = zabbix.add_problem(zabbix.add_trigger("Redis is down", host))
+        assert post(running.receiver.url, "zabbix", message(event, groups=[], clock=1_700_000_000)).status_code == 202
+        cursor = 0
+        while not (alert := inbox.find()[0]).groups:
+            assert inbox.wait(cursor, 20)
+            cursor = inbox.newest()
+        assert (alert.key, alert.groups) == (event, ("cache",))
+        assert len(inbox.find()) == 1
+    assert said == []
+    assert not running.receiver.alive
+
+
+def test_zabbix_without_a_webhook_is_only_asked(home: Path, zabbix: Fake) -> None:
+    said: list[str] = []
+    with origins(home, said, zabbix=zabbix) as running:
+        assert running.receiver is None
+    [line] = said
+    assert line.endswith("run `opsctl monitor setup`; until then Zabbix is only asked")
+
+
+def test_each_kind_finds_its_place(home: Path) -> None:
+    text = """
+[[alerts.sources]]
+name = "prom"
+kind = "alertmanager"
+secret_env = "ALERT_SECRET"
+
+[[alerts.sources]]
+name = "errors"
+kind = "search"
+query = "oom"
+"""
+    running = origins(home, [], text)
+    with running:
+        assert running.receiver
+        assert [(each["name"], bool(each["url"])) for each in running.status()] == [("prom", True), ("errors", False)]
+        assert [each.name for each in running.asked] == ["errors"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "There are no sources of alerts: set monitor.zabbix.url"),
+        ('kind = "webhook"\nsecret_env = "NOTHING"', "Source a: its secret is not in environment variable NOTHING"),
+        ('kind = "search"\nquery = "host:"', "Source a: Cannot search: host: has no value"),
+        (
+            'kind = "search"\nquery = "x"\nwhere = "elasticsearch"',
+            "Source a: it searches in Elasticsearch, and elasticsearch.url is not set",
+        ),
+        ('kind = "zabbix"\nsecret_env = "ALERT_SECRET"', "No Zabbix is configured: set monitor.zabbix.url"),
+    ],
+)
+def test_sources_that_cannot_be_used_are_told_before_anything_begins(home: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        origins(home, [], text and f'[[alerts.sources]]\nname = "a"\n{text}')
