@@ -9,13 +9,19 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.integration.zabbix.server import Server
+
+_SERVERS = {
+    "elasticsearch": ("tests/integration/elasticsearch/", "tests/cli/test_ship.py"),
+    "docker": ("tests/integration/", "tests/e2e/", "tests/packaging/test_scripts.py"),
+}
+"""What is costly to start, and the tests that use it."""
 
 # A machine that is busy is no failure.
 settings.register_profile("patient", deadline=None)
@@ -49,6 +55,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "zabbix" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.docker)
+    # What takes longest begins first.
+    items.sort(key=lambda item: _shared(item.nodeid) is None)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Of two workers, one does alone what shares a server that is costly to start; of the rest, each takes files."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _shared(nodeid) or str(super()._split_scope(nodeid))
+
+    return Scheduling(config, log)
+
+
+def _shared(nodeid: str) -> str | None:
+    return next((server for server, places in _SERVERS.items() if nodeid.startswith(places)), None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
