@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from opsctl.commands.common import Output, desk, group
+from opsctl.commands.common import CloudName, Output, desk, group, settings
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from opsctl.monitor.setup.setup import Change
+    from opsctl.monitor.config import Zabbix
+    from opsctl.settings import Settings
 
 app = group("Set Zabbix up, tell it of hosts, look whether it is well.")
-
-_MARKS = {"create": "+", "update": "~", "unchanged": " "}
 
 
 @app.command()
@@ -106,6 +103,7 @@ def setup(  # noqa: PLR0917 - Typer passes options by name
     The token and the key that signs webhooks are kept under OPSCTL_HOME, for its owner only. A second time nothing
     changes; what somebody changed in Zabbix is put right.
     """
+    from opsctl.monitor import show
     from opsctl.monitor.config import secret_file, token_file
     from opsctl.monitor.setup.admin import Said, administrator
     from opsctl.monitor.setup.work import Job, run
@@ -135,7 +133,7 @@ def setup(  # noqa: PLR0917 - Typer passes options by name
         "token_file": str(job.token_file),
         "key_file": str(job.key_file) if receiver else None,
     }
-    emit(result, state.settings.output, lambda row: _made(row, changes, diff=diff))
+    emit(result, state.settings.output, lambda row: show.made(row, changes, diff=diff))
     if not check:
         _next(options, job.token_file)
 
@@ -158,7 +156,7 @@ def _ask(user: str) -> str:
     return str(typer.prompt(f"Password of {user} in Zabbix", hide_input=True, err=True))
 
 
-def _key_file(settings: Any, source: str) -> Path | None:
+def _key_file(settings: Settings, source: str) -> Path | None:
     """Where the receiver looks for the key, when the settings say it."""
     from opsctl.errors import UsageError
 
@@ -171,10 +169,10 @@ def _key_file(settings: Any, source: str) -> Path | None:
         raise UsageError(
             f"alerts.sources: {source} has its secret in {found.secret_env}; setup keeps it in a file only"
         )
-    return found.secret_file if found.secret_file is None else Path(found.secret_file)
+    return found.secret_file
 
 
-def _next(options: Any, token_file: Path) -> None:
+def _next(options: Zabbix, token_file: Path) -> None:
     """What is left to do by hand."""
     from opsctl.output import say
 
@@ -184,13 +182,56 @@ def _next(options: Any, token_file: Path) -> None:
         say(f'Add to config.toml, so that ZABBIX_URL is not needed:  [monitor.zabbix]  url = "{options.place}"')
 
 
-def _made(row: dict[str, Any], changes: list[Change], *, diff: bool) -> RenderableType:
-    from rich.console import Group
-    from rich.text import Text
+@app.command()
+def sync(  # noqa: PLR0917 - Typer passes options by name
+    stacks: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STACK]...", help="These stacks. Without: those of the cloud that Zabbix watches."),
+    ] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Take the hosts of these stacks out of Zabbix, whether they exist or not.")
+    ] = False,
+    cloud: CloudName = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing, say what would change.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show the differences.")] = False,
+    output: Output = None,
+) -> None:
+    """Tell Zabbix which hosts the stacks have now: new ones, other addresses and groups, and those that are gone.
 
-    from opsctl.output import fields, grid
+    Templates, macros and keys stay as the playbooks brought them; a new host gets the template opsctl Linux. Stopped
+    hosts stay. Exit status 1 when Zabbix refused some hosts; the others are done.
+    """
+    from opsctl.clouds import access
+    from opsctl.monitor import show
+    from opsctl.monitor.sync import chosen, hosts_of, known, run
+    from opsctl.monitor.zabbix import gateway, told
+    from opsctl.output import emit
 
-    table = grid(("", "kind", "name", "change"), [(_MARKS[c.what], c.kind, c.name, c.what) for c in changes])
-    told = [Text(f"\n{change.diff()}") for change in changes if diff and change.what != "unchanged"]
-    files = fields([("token", row["token_file"]), ("key of webhooks", row["key_file"])])
-    return Group(table, *told, Text(""), files)
+    state = desk(output=output)
+    name, profile = state.settings.chosen(cloud)
+    with told(), gateway(state.settings.monitor.zabbix, state.home) as zabbix:
+        there = known(zabbix)
+        here = hosts_of(access(name, profile, state.home)) if not remove else {}
+        names = chosen(stacks or (), here, there, name, remove=remove)
+        done = list(run(zabbix, names, here, state.ledger, check=check, remove=remove))
+    rows = [each.plain() | ({"diff": dict(each.result.diff)} if diff else {}) for each in done]
+    emit({"check": check, "stacks": rows}, state.settings.output, lambda result: show.synced(result["stacks"]))
+    raise typer.Exit(1 if any(row["failed"] for row in rows) else 0)
+
+
+@app.command()
+def status(output: Output = None) -> None:
+    """Whether Zabbix answers, its server works, what it watches, what is wrong, what it could not tell.
+
+    Exit status 1 when it is not well: no answer, no server, or messages of the last day that nobody took.
+    """
+    from opsctl.home import home
+    from opsctl.monitor import show
+    from opsctl.monitor.status import status as asked
+    from opsctl.monitor.status import well
+    from opsctl.output import emit
+
+    chosen = settings(output=output)
+    found = asked(chosen.monitor.zabbix, home())
+    emit(found, chosen.output, show.status)
+    raise typer.Exit(0 if well(found) else 1)
