@@ -384,3 +384,13 @@ def test_listing_needs_no_heavy_imports(office: Cli) -> None:
     text = "import sys, opsctl.commands.approvals, opsctl.commands.notify; print('sqlalchemy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@others
+def test_whoever_looks_at_runs_sees_that_an_approval_has_expired(office: Cli) -> None:
+    with (office.home / "config.toml").open("a") as file:
+        file.write('[approvals]\nexpires = "1s"\n')
+    run = asked(office)
+    time.sleep(1.2)
+    assert office("runs", "show", run, "-o", "json").json["status"] == "denied"
+    assert gate(office).get(run).approval.status == "expired"

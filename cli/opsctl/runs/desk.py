@@ -7,8 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
+
 from opsctl.clock import now
 from opsctl.db.engine import Database, opened
+from opsctl.db.schema import approvals, runs
 from opsctl.events.journal import Journal, read
 from opsctl.ledger.book import Ledger
 from opsctl.ledger.record import Entry
@@ -35,6 +38,8 @@ class Desk:
         self.store = Store(self.database)
         self.ledger = Ledger(self.database, home / "ledger.head")
         self.lost = self.reap()
+        if self._overdue():
+            self.gate.settle()
         # Not at the top: hardly anybody has such runs, and every command would wait for it.
         if (home / "observed").is_dir():
             from opsctl.runs.observed import adopt
@@ -48,6 +53,13 @@ class Desk:
         from opsctl.policy.load import load
 
         return Gate(self.home, self.ledger, self.settings, lambda: load(self.home))
+
+    def _overdue(self) -> bool:
+        """Whether an approval has expired and nobody has written that down."""
+        late = select(approvals.c.run_id).join(runs, runs.c.id == approvals.c.run_id)
+        late = late.where(runs.c.status == "waiting", approvals.c.expires <= now())
+        with self.database.read() as connection:
+            return connection.execute(late.limit(1)).first() is not None
 
     def journal(self, run_id: str) -> Path:
         """Where a run's journal is."""
