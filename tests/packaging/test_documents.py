@@ -51,7 +51,7 @@ def _check_opsctl(words: list[str]) -> None:
     named = [words[0]]
     if words[0] not in ("ssh", "inventory", "doctor") and len(words) > 1:
         named.append(words[1])
-    if words[:2] == ["logs", "ship"] or (words[:2] == ["audit", "key"] and len(words) > 2):
+    if words[:2] == ["logs", "ship"] or (words[:2] in (["audit", "key"], ["alert", "rules"]) and len(words) > 2):
         named.append(words[2])
     shown = _help(*named)
     for option in (word.split("=")[0] for word in words if re.fullmatch(r"--?[a-z][a-z-]*(=.*)?", word)):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from opsctl.commands import rules
 from opsctl.commands.common import Output, group
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 app = group("Take alerts, heal what rules know how to heal, and say why.")
+app.add_typer(rules.app, name="rules")
 
 AlertId = Annotated[str, typer.Argument(metavar="ALERT", help="An alert's id, the beginning or end of it, or `last`.")]
 RemedyId = Annotated[

@@ -12,8 +12,8 @@ from opsctl.alerts.guards.loop import tries
 from opsctl.alerts.guards.subject import about, groups, named, works
 from opsctl.alerts.guards.verdict import GO, Verdict
 from opsctl.alerts.guards.world import World
-from opsctl.alerts.rules.match import length
 from opsctl.alerts.rules.rule import Rule
+from opsctl.alerts.rules.units import length
 
 Guard = Callable[[Rule, Alert, World, datetime], Verdict | None]
 _RECHECK = timedelta(seconds=30)

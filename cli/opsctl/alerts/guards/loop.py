@@ -8,8 +8,9 @@ from opsctl.alerts.alert import Alert
 from opsctl.alerts.guards.subject import about, ago, named, works
 from opsctl.alerts.guards.verdict import Verdict
 from opsctl.alerts.guards.world import Work, World
-from opsctl.alerts.rules.match import heard, length
+from opsctl.alerts.rules.match import heard
 from opsctl.alerts.rules.rule import Rule
+from opsctl.alerts.rules.units import length
 
 
 def tries(rule: Rule, alert: Alert, world: World, now: datetime) -> Verdict | None:

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from opsctl.alerts.alert import Alert
 from opsctl.alerts.guards.world import Work, World
-from opsctl.alerts.rules.match import length
 from opsctl.alerts.rules.rule import Rule
+from opsctl.alerts.rules.units import length
 
 
 def works(world: World) -> Iterator[Work]:

@@ -11,7 +11,10 @@ from opsctl.alerts.alert import Alert
 from opsctl.alerts.rules.book import Book
 from opsctl.alerts.rules.part import fits, severe
 from opsctl.alerts.rules.rule import Count, Match, Rule
-from opsctl.policy.times import change
+from opsctl.alerts.rules.units import length
+from opsctl.policy.times import When, change
+
+_ALWAYS = When()
 
 
 @dataclass(frozen=True)
@@ -172,15 +175,9 @@ def told(match: Match) -> str:
         found.append(f"for {length(match.lasts)}")
     if match.count:
         found.append(f"{match.count.at_least} within {length(match.count.within)}")
+    if match.when != _ALWAYS:
+        found.append("at its times")
     return ", ".join(found)
-
-
-def length(seconds: int) -> str:
-    """`90` as `90s`, `300` as `5m`."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds and seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{max(0, seconds)}s"
 
 
 def _either(patterns: Iterable[str]) -> str:

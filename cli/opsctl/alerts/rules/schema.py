@@ -14,9 +14,9 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from opsctl.alerts.rules import rule as module
-from opsctl.alerts.rules.match import length
 from opsctl.alerts.rules.read import File
 from opsctl.alerts.rules.rule import Rule
+from opsctl.alerts.rules.units import length
 from opsctl.policy import times
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from opsctl.clock import span
 from opsctl.policy.part import many
@@ -13,6 +13,14 @@ from opsctl.policy.part import many
 TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 """The schema of one text or a list of them."""
 _SHARE = re.compile(r"(\d{1,6})(%?)")
+
+
+def length(seconds: int) -> str:
+    """`90` as `90s`, `300` as `5m`."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{max(0, seconds)}s"
 
 
 def _seconds(value: Any) -> int:
@@ -26,6 +34,7 @@ def _seconds(value: Any) -> int:
 Seconds = Annotated[
     int,
     BeforeValidator(_seconds),
+    PlainSerializer(length, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": "^(0s|[1-9][0-9]{0,5}[smhd])$", "examples": ["30s", "5m", "1h"]}),
 ]
 """Written `30s`, `5m`, `1h`, `7d`; `0s` is none."""
