@@ -45,5 +45,5 @@ def wait_until(
             return seen
         waited = clock() - start
         if waited >= timeout:
-            raise Timeout(f"Waited {timeout:g} s for {what}")
+            raise Timeout(f"Waited {round(timeout, 1):g} s for {what}")
         sleep(min(pause(waited) if every is None else every, max(0.0, timeout - waited)))

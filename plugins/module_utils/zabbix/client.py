@@ -102,16 +102,19 @@ class Zabbix:
         assert self._version is not None  # noqa: S101 - the call sets it or raises
         return self._version
 
-    def call(self, method: str, params: Mapping[str, Any] | list[Any] | None = None) -> Any:
-        """The ``result`` of ``method``, such as ``"host.get"``.
+    def call(
+        self, method: str, params: Mapping[str, Any] | list[Any] | None = None, *, timeout: float | None = None
+    ) -> Any:
+        """The ``result`` of ``method``, such as ``"host.get"``. ``timeout``: another one than that of the access.
 
         Tried again while there is no usable answer: what only reads always, what writes only if nothing was done.
         """
+        limit = self.access.timeout if timeout is None else timeout
         end = self._clock() + self.access.patience
         pause = _FIRST
         while True:
             try:
-                return self._logged_in(method, {} if params is None else params)
+                return self._logged_in(method, {} if params is None else params, limit)
             except Unavailable as error:
                 wait = pause * random.uniform(0.5, 1.0)  # noqa: S311
                 if not (reads(method) or error.unsent) or self._clock() + wait >= end:
@@ -134,23 +137,23 @@ class Zabbix:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _logged_in(self, method: str, params: Any) -> Any:
+    def _logged_in(self, method: str, params: Any, timeout: float) -> Any:
         if method in _OPEN:
             return self._learn(method, self._exchange(method, params, ""))
         if self._version is None:
             self._learn("apiinfo.version", self._exchange("apiinfo.version", {}, ""))
         session = self._open()
         try:
-            return self._exchange(method, params, session)
+            return self._exchange(method, params, session, timeout)
         except Auth:
             if self.access.token:
                 raise
-            return self._exchange(method, params, self._open(lost=session))
+            return self._exchange(method, params, self._open(lost=session), timeout)
         except Refused as error:
             if 'unexpected parameter "auth"' not in str(error):
                 raise
             self._learn("apiinfo.version", self._exchange("apiinfo.version", {}, ""))  # it was upgraded meanwhile
-            return self._exchange(method, params, session)
+            return self._exchange(method, params, session, timeout)
 
     def _learn(self, method: str, result: Any) -> Any:
         if method == "apiinfo.version":
@@ -174,7 +177,7 @@ class Zabbix:
                 self._session = str(self._exchange("user.login", who, ""))
             return self._session
 
-    def _exchange(self, method: str, params: Any, session: str) -> Any:
+    def _exchange(self, method: str, params: Any, session: str, timeout: float | None = None) -> Any:
         """One request and its answer."""
         number = next(self._ids)
         call: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params, "id": number}
@@ -184,7 +187,7 @@ class Zabbix:
         elif session:
             call["auth"] = session
         try:
-            answer = self._wire.post(json.dumps(call).encode(), headers)
+            answer = self._wire.post(json.dumps(call).encode(), headers, timeout or self.access.timeout)
         except Untrusted as error:
             raise Refused(f"Zabbix at {self.access.page} cannot be trusted: {error}") from None
         except NotSent as error:

@@ -160,12 +160,20 @@ def update(
 
 
 def check_now(zabbix: Zabbix, trigger_ids: Iterable[str]) -> list[str]:
-    """Have the items of these triggers checked at once; the ids of the items.
+    """Have the items of these triggers checked at once, those of :func:`checkable`; their ids."""
+    chosen = checkable(zabbix, trigger_ids)
+    if chosen:
+        zabbix.call("task.create", [{"type": 6, "request": {"itemid": item}} for item in chosen])
+    return chosen
 
-    Items that the server does not ask for by itself (active agent, trapper) are left out; for one that depends on
-    another item, that one is checked.
+
+def checkable(zabbix: Zabbix, trigger_ids: Iterable[str]) -> list[str]:
+    """The ids of the items of these triggers that the server asks for by itself.
+
+    Active agent and trapper items are not; instead of an item that depends on another one, that one is meant.
     """
-    rows = _items(zabbix, {"triggerids": list(map(str, trigger_ids))})
+    wanted = list(dict.fromkeys(map(str, trigger_ids)))
+    rows = _items(zabbix, {"triggerids": wanted}) if wanted else []
     chosen: dict[str, None] = {}
     for _depth in range(4):  # Zabbix allows three levels of dependent items
         chosen |= dict.fromkeys(str(row["itemid"]) for row in rows if str(row["type"]) in _CHECKABLE)
@@ -173,8 +181,6 @@ def check_now(zabbix: Zabbix, trigger_ids: Iterable[str]) -> list[str]:
         if not masters:
             break
         rows = _items(zabbix, {"itemids": masters})
-    if chosen:
-        zabbix.call("task.create", [{"type": 6, "request": {"itemid": item}} for item in chosen])
     return list(chosen)
 
 

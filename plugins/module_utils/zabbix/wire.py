@@ -56,14 +56,14 @@ class Wire:
         self._lock = threading.Lock()
         self._idle: list[tuple[http.client.HTTPConnection, float]] = []
 
-    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Raises :class:`NotSent` or :class:`NoAnswer`, with the reason."""
-        end = time.monotonic() + self._timeout
+    def post(self, body: bytes, headers: Mapping[str, str], patience: float) -> Answer:
+        """The answer, for which it waits ``patience`` seconds. Raises :class:`NotSent` or :class:`NoAnswer`."""
+        end = time.monotonic() + patience
         connection = self._take()
         try:
             if connection.sock is None:
                 connection.connect()
-            connection.sock.settimeout(self._timeout)
+            connection.sock.settimeout(patience)
             connection.request("POST", self._path, body, dict(headers))
         except ssl.SSLCertVerificationError as error:
             connection.close()

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.client import Access, Zabbix
 
 from tests.unit.zabbix.model import TOKEN
+from tests.unit.zabbix.trapper import Trapper
 from tests.unit.zabbix.wire import FakeZabbix
 
 VERSIONS = ["6.0.14", "6.4.21", "7.0.30", "7.4.14", "8.0.0rc1"]
@@ -44,3 +45,10 @@ def connect() -> Iterator[Callable[..., Zabbix]]:
     yield client
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def trapper() -> Iterator[Trapper]:
+    made = Trapper()
+    yield made
+    made.close()
