@@ -14,6 +14,8 @@ import yaml
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SOURCES = {".py", ".yml", ".yaml", ".sh", ".j2", ""}
+_EXPORTS = "roles/zabbix/files/templates/"
+"""What Zabbix exports is one document, and no code."""
 _DOCUMENTS = {"DOCUMENTATION", "EXAMPLES", "RETURN"}
 _HEADER = """\
 # Copyright: (c) 2026, The opsctl developers
@@ -68,7 +70,9 @@ def test_no_file_has_more_than_400_lines() -> None:
     long = {
         _name(path): lines
         for path in _files(*places)
-        if path.suffix in _SOURCES and (lines := len(path.read_text().splitlines())) > 400
+        if path.suffix in _SOURCES
+        and not _name(path).startswith(_EXPORTS)
+        and (lines := len(path.read_text().splitlines())) > 400
     }
     assert not long
 

@@ -93,5 +93,5 @@ def test_every_parameter_is_in_one_group_and_is_used(template: dict[str, Any]) -
 def test_redis_is_open_inside_the_vpc_only(template: dict[str, Any]) -> None:
     vpc = template["Resources"]["Vpc"]["Properties"]["CidrBlock"]
     rules = template["Resources"]["SecurityGroup"]["Properties"]["SecurityGroupIngress"]
-    assert [rule["SourceCidrIp"] for rule in rules if rule["PortRange"] != "22/22"] == [vpc, vpc]
+    assert [rule["SourceCidrIp"] for rule in rules if rule["PortRange"] != "22/22"] == [vpc] * 4
     assert template["Parameters"]["InternetMaxBandwidthOut"]["Default"] == 0
