@@ -31,7 +31,7 @@ def decide(rule: Rule, alert: Alert, world: World, now: datetime) -> Verdict:
 
 def accepted(rule: Rule, alert: Alert, world: World, now: datetime) -> Verdict:
     """The same after a person has said yes: what only wanted a person no longer objects, the bounds still hold."""
-    guards = (gone, maintenance, freeze, busy, concurrent, budget)
+    guards = (gone, named_group, maintenance, freeze, busy, concurrent, budget)
     found = _first(guards, rule, alert, world, now)
     # More hosts than the budget ever allows is what the person has said yes to.
     return GO if found.verdict == "propose" else found
@@ -50,6 +50,13 @@ def gone(rule: Rule, alert: Alert, _world: World, _now: datetime) -> Verdict | N
     if not alert.firing:
         return Verdict("suppress", "resolved", "the problem is over")
     return Verdict("suppress", "mode", f"rule {rule.name} is switched off") if rule.mode == "off" else None
+
+
+def named_group(_rule: Rule, alert: Alert, world: World, _now: datetime) -> Verdict | None:
+    """A host that is called as a group would stand for all hosts of it."""
+    if alert.host in world.inventoried and alert.host not in world.members:
+        return Verdict("escalate", "host", f"{alert.host} is a group of the inventory, not a host")
+    return None
 
 
 def acknowledged(_rule: Rule, alert: Alert, world: World, _now: datetime) -> Verdict | None:
@@ -149,6 +156,6 @@ def _whole(left: timedelta) -> int:
 
 _BEFORE: tuple[Guard, ...] = (gone, acknowledged, maintenance, incident)
 _AFTER: tuple[Guard, ...] = (storm, mode, approval)
-_CHANGE: tuple[Guard, ...] = (*_BEFORE, busy, tries, cooldown, freeze, concurrent, budget, *_AFTER)
+_CHANGE: tuple[Guard, ...] = (*_BEFORE, named_group, busy, tries, cooldown, freeze, concurrent, budget, *_AFTER)
 _NOTICE: tuple[Guard, ...] = (*_BEFORE, tries, cooldown, *_AFTER)
 """A notice changes no host."""

@@ -178,6 +178,14 @@ def test_a_group_stands_for_its_hosts() -> None:
         )
 
 
+def test_a_host_that_is_called_as_a_group_is_not_touched() -> None:
+    members = {"cache-1": frozenset({"cache_redis"}), "solo": frozenset({"solo"})}
+    found = decide(rule(), alert(host="cache_redis"), world(members=members), NOW)
+    assert (*told(found), found.reason) == ("escalate", "host", "cache_redis is a group of the inventory, not a host")
+    assert accepted(rule(), alert(host="cache_redis"), world(members=members), NOW) == found
+    assert decide(rule(), alert(host="solo"), world(members=members), NOW) == GO
+
+
 def test_a_host_is_counted_in_its_own_groups_only() -> None:
     members = {"cache-1": frozenset({"cache"}), "cache-2": frozenset({"cache"}), "web-1": frozenset({"web"})}
     wide = work(-5, host="web-1", hosts=frozenset({"web-1", "cache-2"}), groups=frozenset({"web", "cache"}))
