@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.hostplan import Present, Wanted
+
 from opsctl.errors import OpsctlError
-from opsctl.monitor.zabbix import Present, Wanted
 
 STACK = "opsctl_stack"
 """The tag of a host in Zabbix that says which stack it is of."""

@@ -5,16 +5,22 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.deliveries import deliveries
+from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.problems import SEVERITIES, problems
+from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.push import alive
 
 from opsctl.errors import OpsctlError
 from opsctl.monitor.config import Zabbix as Options
 from opsctl.monitor.hosts import STACK
-from opsctl.monitor.zabbix import SEVERITIES, Error, Zabbix, alive, deliveries, gateway, problems
+from opsctl.monitor.zabbix import Error, Zabbix, access
 
 DAY = 86400
 _SHOWN = 5
+_PATIENCE = 1.0
 _EXISTS = 4
 _UNREACHABLE = "2"
 
@@ -43,7 +49,8 @@ def status(options: Options, home: Path) -> dict[str, Any]:
         "deliveries": {"sent": 0, "waiting": 0, "failed": 0, "errors": []},
     }
     try:
-        with gateway(options, home) as zabbix:
+        # Who looks wants to know that nobody answers, soon.
+        with Zabbix(replace(access(options, home), patience=_PATIENCE)) as zabbix:
             result["version"] = ".".join(map(str, zabbix.version))
             result["stacks"] = _stacks(zabbix)
             _problems(zabbix, result)

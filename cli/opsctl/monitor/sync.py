@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.hosts import Result, sync
+from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.records import read
+
 from opsctl.clouds import Access
 from opsctl.errors import OpsctlError, UsageError, suggest
 from opsctl.ledger.book import Ledger
 from opsctl.ledger.record import Entry
 from opsctl.monitor.hosts import STACK, stacks, wanted
-from opsctl.monitor.zabbix import NotFound, Result, Zabbix, read, sync, told
+from opsctl.monitor.zabbix import NotFound, Zabbix, told
 from opsctl.runs import ask
 from opsctl.runs.request import me
 from opsctl.runs.workspace import write

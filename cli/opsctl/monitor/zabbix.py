@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ansible_collections.opsctl.cloud.plugins.module_utils.errors import Error
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.client import Access, Zabbix
-from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.deliveries import Delivery, deliveries
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.errors import (
     Auth,
     Duplicate,
@@ -18,41 +17,23 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.errors import 
     Unsupported,
     ZabbixError,
 )
-from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.hostplan import Present, Wanted
-from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.hosts import Result, sync
-from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.problems import SEVERITIES, Problem, problems
-from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.push import Value, alive, push
-from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.records import read
 
 from opsctl.errors import OpsctlError
 from opsctl.monitor.config import Zabbix as Options
 
 __all__ = [
-    "SEVERITIES",
     "Access",
     "Auth",
-    "Delivery",
     "Duplicate",
     "Error",
     "NotFound",
-    "Present",
-    "Problem",
     "Refused",
-    "Result",
     "Unavailable",
     "Unsupported",
-    "Value",
-    "Wanted",
     "Zabbix",
     "ZabbixError",
     "access",
-    "alive",
-    "deliveries",
     "gateway",
-    "problems",
-    "push",
-    "read",
-    "sync",
     "told",
 ]
 
