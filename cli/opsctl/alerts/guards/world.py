@@ -27,7 +27,7 @@ class Work:
     ended: datetime | None = None
     """When it was over, verification included; None = it is not."""
     hosts: frozenset[str] = frozenset()
-    """All that it may change; empty = its host alone."""
+    """All that it may change, besides its host."""
     groups: frozenset[str] = frozenset()
     """The groups its hosts are in, with their stack: those that `World.sizes` knows."""
     stack: str = ""
@@ -42,7 +42,7 @@ class Work:
     @property
     def touched(self) -> frozenset[str]:
         """Every host it may change, but this machine, on which each of them works."""
-        return (self.hosts or frozenset({self.host})) - _NONE
+        return (self.hosts | {self.host}) - _NONE
 
 
 @dataclass(frozen=True)

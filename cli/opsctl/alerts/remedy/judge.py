@@ -12,7 +12,7 @@ from opsctl.alerts.guards.decide import accepted, decide
 from opsctl.alerts.guards.verdict import Verdict
 from opsctl.alerts.machine import Event
 from opsctl.alerts.remedy.picture import Picture
-from opsctl.alerts.rules.render import Unrenderable, limit, spec
+from opsctl.alerts.rules.render import Unrenderable, scope, spec
 from opsctl.alerts.rules.rule import Rule
 from opsctl.orders.spec import Spec
 
@@ -44,7 +44,7 @@ def judged(
     try:
         # Asked first: what cannot be ordered need not be decided.
         if rule.do.kind != "notify":
-            hosts = limit(rule, alert)
+            hosts = scope(rule, alert, picture.members)
             known = policies(spec(rule, alert), alert)
     except Unrenderable as error:
         text = str(error)

@@ -70,6 +70,11 @@ class Picture:
         for remedy in remedies:
             self.take(remedy, alerts.get(remedy.alert_id))
 
+    @property
+    def members(self) -> Mapping[str, frozenset[str]]:
+        """Host -> its groups and stack."""
+        return self._hosts.members
+
     def take(self, remedy: Remedy, alert: Alert | None) -> None:
         """A remediation that was made or moved since."""
         if remedy.state in ACTED or remedy.result.get("began") or remedy.state == "escalated":

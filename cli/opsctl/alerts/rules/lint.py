@@ -108,7 +108,11 @@ def _doubts(rule: Rule) -> Iterator[Told]:
     guards = rule.guards
     changes = rule.do.kind != "notify"
     if changes and not rule.limit:
-        yield "limit", "it is empty: everything that the content names is changed, not the alert's host alone", True
+        yield (
+            "limit",
+            "it is empty: all hosts of the stack count as changed, and guards.budget is asked about all",
+            True,
+        )
     if changes and rule.verify.problem == "ignore" and not rule.verify.playbook:
         yield "verify", "nothing checks that it helped; the run's own success is taken for it", True
     if rule.on_failure.retry >= guards.tries.most:

@@ -108,6 +108,21 @@ def limit(rule: Rule, alert: Alert) -> tuple[str, ...]:
     )
 
 
+def scope(rule: Rule, alert: Alert, members: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """The hosts that would be changed, as far as is known: of groups their hosts, of no limit those of the stack.
+
+    `members`: host -> its groups and stack, as the inventory says. Names that it does not know stay as they are.
+
+    Raises:
+        Unrenderable: as of `limit`.
+    """
+    found: dict[str, None] = {}
+    for name in limit(rule, alert) or (alert.stack,):
+        inside = [] if name in members else sorted(host for host, of in members.items() if name in (*of, "all"))
+        found |= dict.fromkeys(inside or [name])
+    return tuple(name for name in found if name not in ("", "localhost"))
+
+
 def _rendered(value: Any, values: Mapping[str, Any], where: str) -> Any:
     """A value of the rule with the alert put into all texts of it."""
     if isinstance(value, str):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsctl.alerts.rules.render import Unrenderable, check, limit, spec, undo
+from opsctl.alerts.rules.render import Unrenderable, check, limit, scope, spec, undo
 from tests.unit.alerts.rules.make import alert, rule
 
 
@@ -46,6 +46,22 @@ def test_a_rule_may_name_hosts_itself() -> None:
     assert made.pattern == "cache-1,localhost"
     assert made.only == ()
     assert spec(rule(limit=[]), alert()).pattern == ""
+
+
+def test_what_would_be_changed_is_told_as_far_as_it_is_known() -> None:
+    members = {
+        "cache-1": frozenset({"cache", "cache_redis"}),
+        "cache-2": frozenset({"cache", "cache_redis"}),
+        "web-1": frozenset({"web"}),
+    }
+    one = alert()
+    assert scope(rule(), one, members) == ("cache-1",)
+    assert scope(rule(), one, {}) == ("cache-1",)
+    assert scope(rule(limit=[]), one, members) == ("cache-1", "cache-2")
+    assert scope(rule(limit=["cache_redis", "web-1", "localhost"]), one, members) == ("cache-1", "cache-2", "web-1")
+    assert scope(rule(limit=["all"]), one, members) == ("cache-1", "cache-2", "web-1")
+    assert scope(rule(limit=[]), one, {}) == ("cache",)
+    assert scope(rule(limit=[]), alert(stack=""), members) == ()
 
 
 def test_what_undoes_and_what_verifies_are_orders_of_the_same_hosts() -> None:
