@@ -196,7 +196,7 @@ class Zabbix:
             raise Unavailable(f"Zabbix at {self.access.page} did not answer {method}: {error}") from None
         refusal, result = self._parse(method, answer)
         if refusal is not None:
-            raise _hushed(of_answer(method, refusal), [session, *_secrets(params)])
+            raise of_answer(method, refusal, [session, *_secrets(params)])
         return result
 
     def _parse(self, method: str, answer: Answer) -> tuple[Mapping[str, Any] | None, Any]:
@@ -247,11 +247,3 @@ def _secrets(params: Any) -> list[str]:
     if str(params.get("type")) == "1" and "macro" in params:
         found.append(str(params.get("value", "")))
     return [*found, *(one for value in params.values() for one in _secrets(value))]
-
-
-def _hushed(error: ZabbixError, secrets: list[str]) -> ZabbixError:
-    text = str(error)
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, "********")
-    error.args = (text,)
-    return error

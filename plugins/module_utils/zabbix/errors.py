@@ -14,7 +14,7 @@ ZabbixError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.opsctl.cloud.plugins.module_utils.errors import Error
@@ -69,10 +69,13 @@ _ABSENT = ("no permissions to", "you do not have permission", "does not exist", 
 _METHOD_UNKNOWN = -32601
 
 
-def of_answer(what: str, error: Mapping[str, Any]) -> ZabbixError:
-    """The ``error`` object of a JSON-RPC answer to ``what``; some lack ``data``, and codes say little: words decide."""
+def of_answer(what: str, error: Mapping[str, Any], secrets: Iterable[str] = ()) -> ZabbixError:
+    """The ``error`` object of a JSON-RPC answer to ``what``, without ``secrets``.
+
+    Some lack ``data``, and codes say little: words decide.
+    """
     message, data = str(error.get("message") or ""), str(error.get("data") or "")
-    text = data or message or "no reason given"
+    text = _hushed(data or message or "no reason given", secrets)
     low = f"{message} {data}".lower()
     if _DATABASE in low:
         return Unavailable(f"Zabbix cannot reach its database ({what})", unsent=True)
@@ -85,3 +88,9 @@ def of_answer(what: str, error: Mapping[str, Any]) -> ZabbixError:
     if any(words in low for words in _ABSENT):
         return NotFound(f"Zabbix refused {what}: {text}")
     return Refused(f"Zabbix refused {what}: {text}")
+
+
+def _hushed(text: str, secrets: Iterable[str]) -> str:
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "********")
+    return text

@@ -10,12 +10,16 @@ from typing import Any
 
 
 class Trapper:
-    """``values``: all that came; ``mood``: ``""``, or how it answers badly: ``failed``, ``silent`` or ``garbage``."""
+    """``values``: all that came; ``mood``: ``""``, or how it answers badly: ``failed``, ``silent`` or ``garbage``.
+
+    After so many ``answers`` it is silent.
+    """
 
     def __init__(self) -> None:
         self.values: list[dict[str, Any]] = []
         self.connections = 0
         self.mood = ""
+        self.answers = 1_000_000
         self._known: set[tuple[str, str]] = set()
         trapper = self
 
@@ -40,7 +44,8 @@ class Trapper:
     def serve(self, connection: Any) -> None:
         header = _exactly(connection, 13)
         packet = json.loads(_exactly(connection, struct.unpack("<I", header[5:9])[0]))
-        if self.mood == "silent":
+        self.answers -= 1
+        if self.mood == "silent" or self.answers < 0:
             return
         rows = packet["data"]
         self.values.extend(rows)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import threading
 import time
 from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from tests.unit.zabbix.model import Trouble
@@ -18,7 +20,7 @@ from tests.unit.zabbix.writes import Writes
 class FakeZabbix(Writes):
     """``faults``: what happens to the next calls, one each; ``calls``: what was asked; ``connections``: how many."""
 
-    def __init__(self, version: str = "6.0.14") -> None:
+    def __init__(self, version: str = "6.0.14", port: int = 0, certificate: Path | None = None) -> None:
         super().__init__(version)
         self.faults: deque[str] = deque()
         self.calls: list[tuple[str, Any]] = []
@@ -31,12 +33,20 @@ class FakeZabbix(Writes):
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+            allow_reuse_address = True
 
             def handle_error(self, *_: Any) -> None:
                 """A client that leaves is no error."""
 
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/zabbix"
+        self._server = Server(("127.0.0.1", port), Handler)
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        scheme = "http" if certificate is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_address[1]}/zabbix"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
 
@@ -78,6 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._drop()
             return
         answer = self.zabbix.answer(json.loads(body), self.headers.get("Authorization", ""))
+        if fault == "drip":
+            self._drip()
+            return
         if fault == "slow":
             time.sleep(0.6)
         elif fault == "lost":  # it was carried out, and nobody hears of it
@@ -99,6 +112,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(text)
         if fault in {"cut", "leave"}:
             self._drop()
+
+    def _drip(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(50):
+                self.wfile.write(b" ")
+                time.sleep(0.1)
+        self.close_connection = True
 
     def _drop(self) -> None:
         self.close_connection = True
