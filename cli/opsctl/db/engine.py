@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool, QueuePool
 
 from opsctl.db.schema import HEAD
 from opsctl.errors import DiskFull, StoreError
@@ -24,10 +24,15 @@ BUSY_MS = 20_000
 class Database:
     """One opsctl.db. Open it with `opened`; each `read` or `write` is one transaction."""
 
-    def __init__(self, path: Path) -> None:
-        """Nothing is opened before the first transaction."""
+    def __init__(self, path: Path, *, lasting: bool = False) -> None:
+        """Nothing is opened before the first transaction. `lasting`: connections are kept for the next ones, by
+        services that have many a second; to be closed at the end, and never used by a forked process."""
         self.path = path
-        self._engine = _engine(path)
+        self._engine = _engine(path, QueuePool if lasting else NullPool)
+
+    def close(self) -> None:
+        """Close connections that were kept."""
+        self._engine.dispose()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -85,8 +90,8 @@ def refused(error: OSError, path: Path) -> StoreError:
     return StoreError(f"Cannot use {where}: {error.strerror}")
 
 
-def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_MS / 1000})
+def _engine(path: Path, pool: type[Pool]) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", poolclass=pool, connect_args={"timeout": BUSY_MS / 1000})
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     return engine

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from opsctl.alerts.alert import Alert
@@ -17,6 +17,11 @@ from opsctl.alerts.inbox.tables import alerts, cursors
 
 _AT_ONCE = 400
 _CHANGE = "change"
+_UPDATE = (
+    update(alerts)
+    .where(alerts.c.id == bindparam("known"))
+    .values({column.name: bindparam(column.name) for column in alerts.c if column.name != "id"})
+)
 
 
 class Book:
@@ -127,8 +132,7 @@ def move(connection: Connection, name: str, value: str) -> None:
 def store(connection: Connection, changed: Sequence[Alert], known: set[str]) -> None:
     """Rows that are there first: one of them may give up its key to a new one."""
     rows: list[Mapping[str, Any]] = [_row(alert) for alert in changed]
-    for row in rows:
-        if row["id"] in known:
-            connection.execute(update(alerts).where(alerts.c.id == row["id"]).values(**row))
+    if again := [{**row, "known": row["id"]} for row in rows if row["id"] in known]:
+        connection.execute(_UPDATE, again)
     if fresh := [row for row in rows if row["id"] not in known]:
         connection.execute(insert(alerts), fresh)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import RowMapping
 
 from opsctl.alerts.alert import Alert
+from opsctl.alerts.inbox.tables import alerts
 
 _JSON = ("groups", "tags", "data")
 
 
 def row(alert: Alert) -> dict[str, Any]:
     """The values of its columns."""
-    values = asdict(alert)
+    values = {column.name: getattr(alert, column.name) for column in alerts.c}
+    values |= {"groups": list(alert.groups), "tags": dict(alert.tags), "data": dict(alert.data)}
     return values | {name: json.dumps(values[name], default=str) for name in _JSON}
 
 

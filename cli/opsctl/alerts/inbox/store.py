@@ -71,6 +71,7 @@ class Inbox:
     def close(self) -> None:
         """Write what waits and take nothing more."""
         self._writer.close()
+        self.database.close()
 
     @property
     def refused(self) -> int:

@@ -117,7 +117,7 @@ def opened(home: Path) -> Database:
     Raises:
         StoreError: it cannot be opened, or a newer opsctl wrote it.
     """
-    database = Database(home / "alerts.db")
+    database = Database(home / "alerts.db", lasting=True)
     if database.path.exists() and _version(database) == VERSION:
         return database
     with database.write() as connection:

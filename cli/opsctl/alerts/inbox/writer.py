@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import queue
-import sqlite3
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -23,8 +19,6 @@ WAITING = 10_000
 """Alerts that may wait to be written."""
 _TOGETHER = 1000
 """Alerts in one transaction, about."""
-_GATHER = 0.003
-"""Seconds in which others may join a transaction that is about to begin."""
 
 
 class Full(OpsctlError):
@@ -95,25 +89,24 @@ class Writer:
             thread.join(timeout)
 
     def _run(self) -> None:
-        with closing(_kept_open(self._database.path)):
-            ended = False
-            while not ended:
-                parcels, ended = self._gathered()
-                if parcels:
-                    self._settle(parcels)
+        ended = False
+        while not ended:
+            parcels, ended = self._gathered()
+            if parcels:
+                self._settle(parcels)
 
     def _gathered(self) -> tuple[list[Parcel], bool]:
         """The parcels of the next transaction, and whether they are the last."""
         found: list[Parcel] = []
-        size, end = 0, 0.0
+        size = 0
         while size < _TOGETHER:
             try:
-                parcel = self._parcels.get(timeout=max(0.0, end - time.monotonic()) if found else None)
+                # What came while the last transaction was flushed goes together; nobody is waited for.
+                parcel = self._parcels.get(block=not found)
             except queue.Empty:
                 break
             if parcel is None:
                 return found, True
-            end = end or time.monotonic() + _GATHER
             found.append(parcel)
             size += len(parcel.alerts)
         return found, False
@@ -139,11 +132,3 @@ class Writer:
     def _count(self, parcels: list[Parcel]) -> None:
         with self._lock:
             self._waiting -= sum(len(parcel.alerts) for parcel in parcels)
-
-
-def _kept_open(path: Path) -> sqlite3.Connection:
-    """A connection that does nothing but be there: when the last one goes, SQLite copies and removes its log, each
-    time."""
-    connection = sqlite3.connect(path)
-    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-    return connection

@@ -177,7 +177,7 @@ def _said(source: Source, taken: Sequence[Taken], wrong: Sequence[str]) -> dict[
     said: dict[str, Any] = {"taken": len(taken), "ids": [each.alert.id for each in taken]}
     if wrong:
         said["passed_over"] = list(wrong[:10])
-    if source.kind == "zabbix" and taken[0].what == "new" and taken[0].alert.firing:
+    if source.kind == "zabbix" and taken[0].alert.firing:
         said["tags"] = {"opsctl_alert": taken[0].alert.id}
     return said
 

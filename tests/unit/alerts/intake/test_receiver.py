@@ -62,8 +62,12 @@ def test_a_problem_is_stored_and_the_event_gets_its_id(receiver: Receiver, inbox
 def test_a_problem_that_is_told_twice_is_one(receiver: Receiver, inbox: Inbox) -> None:
     first, second = post(receiver.url, "zabbix", zabbix()), post(receiver.url, "zabbix", zabbix(), at=time.time() - 5)
     assert first.json()["ids"] == second.json()["ids"]
-    assert "tags" not in second.json()
+    assert first.json()["tags"] == second.json()["tags"]
     assert len(inbox.find()) == 1
+
+
+def test_an_event_that_is_over_gets_no_tag(receiver: Receiver) -> None:
+    assert "tags" not in post(receiver.url, "zabbix", zabbix(value="0")).json()
 
 
 def test_alertmanager_bears_the_secret(receiver: Receiver, inbox: Inbox) -> None:
