@@ -21,7 +21,7 @@ short_description: Alerts that opsctl has taken in
 description:
   - Tells the alerts in the inbox of C(opsctl alert serve) on this machine, whatever source they came from, each when
     it comes and when it has gone. The inbox is only read.
-  - An event is C({"alert": {...}}) with C(id), C(source), C(kind), C(key), C(state) (V(firing) or V(resolved)),
+  - An event has one key, C(alert), which holds C(id), C(source), C(kind), C(key), C(state) (V(firing) or V(resolved)),
     C(name), C(trigger), C(host), C(address), C(groups), C(stack), C(tags) (a mapping), C(severity)
     (V(not_classified), V(information), V(warning), V(average), V(high) or V(disaster)), C(started), C(received),
     C(resolved), C(acknowledged), C(suppressed), C(url) and C(count).
