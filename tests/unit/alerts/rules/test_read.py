@@ -129,6 +129,8 @@ def test_the_version_is_that_of_what_the_rules_say() -> None:
         ("- 7", "rule 1: input should be"),
         ("rulez: []", "rulez: unknown key (did you mean rules?)"),
         ("a: &a [*a]", "or it holds itself"),
+        ("[" * 5000, "cannot be used: maximum recursion depth"),
+        ("a: !!python/object:os.system x", "line 1: not YAML: could not determine a constructor"),
         (BOMB, "stands for more than 200000 values"),
         ("&a [*a]", "line 1: more than 60 levels deep"),
     ],
