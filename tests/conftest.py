@@ -27,8 +27,9 @@ _SERVERS = {
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
-# A shell starts its background jobs deaf to ^C, and what they start inherits that.
+# A shell starts its background jobs deaf to ^C, nohup to the end of the terminal, and what they start inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parent.parent
 
