@@ -28,8 +28,12 @@ _PATIENCE = 2.0
 class Origins:
     """The sources of one home, from `start` to `stop`."""
 
-    def __init__(self, inbox: Inbox, home: Path, settings: Settings, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, inbox: Inbox, home: Path, settings: Settings, say: Callable[[str], None], *, listen: bool = True
+    ) -> None:
         """Binds the receiver's address, reads the secrets; `say` is told what people should know, a line each.
+
+        `listen`: take messages, too, and not only ask.
 
         Raises:
             ConfigError: there are no sources, or one cannot be used.
@@ -51,7 +55,7 @@ class Origins:
         watchers = [self._watcher(inbox, source, say) for source in self.sources if source.kind == "search"]
         self.asked: list[Poller | Watcher] = [*pollers, *watchers]
         """Those that do not tell by themselves, or not only."""
-        told = [source for source in self.sources if self._hears(source, say)]
+        told = [source for source in self.sources if listen and self._hears(source, say)]
         self.receiver = Receiver(Intake(inbox, told, home, base), settings.alerts.address) if told else None
 
     def __enter__(self) -> Origins:
@@ -79,6 +83,11 @@ class Origins:
                 all_of_them.callback(self.receiver.stop)
             for each in self.asked:
                 all_of_them.callback(each.stop)
+
+    def look(self) -> bool:
+        """Ask each source once, in place of `start`; whether all of them answered."""
+        answered = [each.attempt() for each in self.asked]
+        return all(answered)
 
     def status(self) -> list[dict[str, Any]]:
         """How each source stands, as JSON: name, kind, url to post to, and for those that are asked `error` and

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,11 +36,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def origins(home: Path, said: list[str], text: str = "", zabbix: Fake | None = None) -> Origins:
+def origins(home: Path, said: list[str], text: str = "", zabbix: Fake | None = None, **options: bool) -> Origins:
     way = f'[monitor.zabbix]\nurl = "{zabbix.url}"\ntoken_file = "{home}/token"\n' if zabbix else ""
     (home / "token").write_text(TOKEN)
     (home / "config.toml").write_text(f'[alerts]\nlisten = "127.0.0.1:0"\n{text}\n{way}')
-    return Origins(Inbox(home), home, load(home), said.append)
+    return Origins(Inbox(home), home, load(home), said.append, **options)
 
 
 def test_a_problem_is_told_asked_for_and_stored_once(home: Path, zabbix: Fake) -> None:
@@ -67,6 +70,21 @@ def test_zabbix_without_a_webhook_is_only_asked(home: Path, zabbix: Fake) -> Non
         assert running.receiver is None
     [line] = said
     assert line.endswith("run `opsctl monitor setup`; until then Zabbix is only asked")
+
+
+def test_sources_can_be_asked_once_without_listening(home: Path, zabbix: Fake) -> None:
+    host = zabbix.add_host("cache-1", zabbix.add_group("cache"))
+    event = zabbix.add_problem(zabbix.add_trigger("Redis is down", host))
+    said: list[str] = []
+    once = origins(home, said, zabbix=zabbix, listen=False)
+    assert once.look()
+    assert once.receiver is None
+    with Inbox(home) as inbox:
+        assert [alert.key for alert in inbox.firing()] == [event]
+    zabbix.faults.extend(["html"] * 200)
+    assert not once.look()
+    assert len(said) == 1
+    once.stop()
 
 
 def test_each_kind_finds_its_place(home: Path) -> None:
@@ -104,3 +122,31 @@ query = "oom"
 def test_sources_that_cannot_be_used_are_told_before_anything_begins(home: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         origins(home, [], text and f'[[alerts.sources]]\nname = "a"\n{text}')
+
+
+def _block(root: Path, language: str, begin: str) -> str:
+    """The block of the document that begins so."""
+    text = (root / "docs/alerts.md").read_text(encoding="utf-8")
+    blocks: list[str] = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return next(block for block in blocks if block.startswith(begin))
+
+
+def test_the_examples_of_the_document_work(root: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKUP_WEBHOOK_SECRET", SECRET)
+    (home / "secret").write_text(SECRET)
+    text = (
+        _block(root, "toml", "[alerts]")
+        .replace("127.0.0.1:8470", "127.0.0.1:0")
+        .replace("~/.secrets/alertmanager", str(home / "secret"))
+    )
+    (home / "config.toml").write_text(text)
+    shell = _block(root, "bash", "body=")
+    with Origins(Inbox(home), home, load(home), print) as running:
+        assert running.receiver
+        script = shell.replace("curl ", "curl --silent --show-error ").replace(
+            "http://127.0.0.1:8470", running.receiver.url
+        )
+        done = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, timeout=30, check=True)
+        assert json.loads(done.stdout)["taken"] == 1
+    [alert] = Inbox(home).firing()
+    assert (alert.host, alert.name, alert.severity, alert.key) == ("db-1", "disk full", "high", "db-1/nightly")
