@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from opsctl.alerts.rules.book import Places
+from opsctl.alerts.rules.book import Places, places
 from opsctl.alerts.rules.lint import lint
 from opsctl.alerts.rules.read import RulesError, read
 from opsctl.settings import Settings
@@ -83,6 +83,12 @@ def test_templates_are_looked_at_when_they_are_read(text: str, told: str) -> Non
     with pytest.raises(RulesError) as error:
         read(RULE.format(text), "a.yml")
     assert told in str(error.value)
+
+
+def test_shipped_rules_name_what_exists(tmp_path: Path) -> None:
+    book, faults = lint(places(tmp_path), Settings())
+    assert [str(fault) for fault in faults if not fault.warning] == []
+    assert {book.origin(rule.name).shipped for rule in book.rules} <= {True}
 
 
 def test_all_is_told_in_the_order_of_the_lines(tmp_path: Path) -> None:
