@@ -238,7 +238,8 @@ class Engine:
         )
 
     def _picture(self, now: float) -> Picture:
-        remedies = self._remedies.since(stamp(now - _HORIZON), self._open.values())
+        back = max(_HORIZON, self._book().memory)
+        remedies = self._remedies.since(stamp(now - back), self._open.values())
         alerts = self._inbox.known({one.alert_id for one in remedies})
         base = World(bounds=self._bounds, storm=self._storms.storm(at(now)))
         return Picture(remedies, alerts, self._inbox.firing(), self._hosts(), base)
