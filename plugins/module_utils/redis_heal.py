@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.opsctl.cloud.plugins.module_utils.errors import Error
@@ -21,11 +21,11 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.wait import wait_unti
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the cluster is to be, and what may be done for it. ``gone``: addresses of nodes that are surely dead."""
+    """What the cluster is to be, and what may be done for it. ``complete``: what is not listed is surely dead."""
 
     masters: int
     replicas: int
-    gone: Collection[str] = ()
+    complete: bool = False
     accept_loss: bool = False
 
 
@@ -47,7 +47,7 @@ def heal(cluster: Cluster, wanted: Wanted, settle: float, *, check: bool) -> Tol
     if not first.findings:
         return told
     said = asked(cluster)
-    steps = mend(said, wanted.gone, _keys(cluster, said), wanted.accept_loss)
+    steps = mend(said, _keys(cluster, said), complete=wanted.complete, accept_loss=wanted.accept_loss)
     told.did += steps.did
     told.left += steps.left
     if steps and not check:
@@ -148,7 +148,7 @@ def _arrange(cluster: Cluster, wanted: Wanted, told: Told, said: Sequence[Said],
 def _steps(todo: Plan) -> list[str]:
     return [
         *(f"{node.name} joins the cluster" for node in todo.meet),
-        *(f"the cluster forgets {member.address}, which has failed" for member in todo.forget),
+        *(f"the cluster forgets {member.label}, which has failed" for member in todo.forget),
         *(f"{heir.name} takes over from {master.name}" for heir, master in todo.promote.items()),
         *(f"{node.name} follows {master.name}" for node, master in todo.follow.items()),
     ]

@@ -143,7 +143,7 @@ def _membership(said: Sequence[Said]) -> Iterator[str]:
             yield f"{one.node.name} does not know {', '.join(unknown)}"
         for member in one.view.members.values():
             if member.failed:
-                failed[member.id] = names.get(member.id, member.address)
+                failed[member.id] = names.get(member.id, member.label)
     yield from (f"The cluster counts {name} as failed" for name in failed.values())
 
 

@@ -8,7 +8,7 @@ Where nodes follow whom is not decided here but in the plan of the cluster: this
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.opsctl.cloud.plugins.module_utils.redis_health import Said
@@ -28,7 +28,7 @@ class Takeover:
     def text(self) -> str:
         """What is done, for people."""
         how = "by a vote of the other masters" if self.vote else "without a vote, as the host is gone"
-        return f"{self.heir.name} takes over the slots {to_text(self.of.slots)} of {self.of.address} {how}"
+        return f"{self.heir.name} takes over the slots {to_text(self.of.slots)} of {self.of.label} {how}"
 
 
 @dataclass(frozen=True)
@@ -67,29 +67,29 @@ def unserved(said: Sequence[Said]) -> frozenset[int]:
     return frozenset(range(SLOTS)) - _mine(said) - {slot for member in _silent(said) for slot in member.slots}
 
 
-def mend(said: Sequence[Said], gone: Collection[str], keys: Mapping[Node, frozenset[int]], accept_loss: bool) -> Mend:
+def mend(said: Sequence[Said], keys: Mapping[Node, frozenset[int]], *, complete: bool, accept_loss: bool) -> Mend:
     """The steps for what the nodes say.
 
-    ``gone``: addresses (``host:port``) of nodes that are surely dead, because their host is no more. ``keys``: for each
-    node the slots out of :func:`unserved` of which it holds keys. ``accept_loss``: serve slots again whose keys are
-    lost.
+    ``keys``: for each node the slots out of :func:`unserved` of which it holds keys. ``complete``: what is not listed
+    is surely dead, because its host is no more. ``accept_loss``: serve slots again whose keys are lost.
     """
     found = Mend()
     mine = _mine(said)
+    listed = {one.node.address for one in said}
     for member in _silent(said):
         lost = member.slots - mine
         if lost and member.failed:
-            _after_loss(found, said, member, gone, accept_loss)
+            _after_loss(found, said, member, complete and member.address not in listed, accept_loss)
     if free := unserved(said):
         _unassigned(found, said, free, keys)
     return found
 
 
-def _after_loss(found: Mend, said: Sequence[Said], member: Member, gone: Collection[str], accept_loss: bool) -> None:
+def _after_loss(found: Mend, said: Sequence[Said], member: Member, gone: bool, accept_loss: bool) -> None:
     replicas = [one for one in said if one.view and one.view.me.master == member.id]
-    lost = f"The slots {to_text(member.slots)} of {member.address}"
+    lost = f"The slots {to_text(member.slots)} of {member.label}"
     vote = _majority(said)
-    if replicas and (vote or member.address in gone):
+    if replicas and (vote or gone):
         heir = max(replicas, key=lambda one: int(one.info.get("slave_repl_offset", "0")))
         found.takeovers.append(Takeover(heir.node, member, vote))
     elif replicas:
@@ -97,7 +97,7 @@ def _after_loss(found: Mend, said: Sequence[Said], member: Member, gone: Collect
             f"{lost} are left alone: most masters are down, and nobody can tell whether they serve others. Bring them"
             " back"
         )
-    elif member.address not in gone:
+    elif not gone:
         found.left.append(f"{lost} are left alone: it has no replica that answers, and its host is still there")
     elif not accept_loss:
         found.left.append(
@@ -105,7 +105,7 @@ def _after_loss(found: Mend, said: Sequence[Said], member: Member, gone: Collect
             " backup, or serve the slots empty with redis_cluster_heal_accept_loss=true"
         )
     elif heir_view := _empty(said, found.gifts):
-        why = f"those of {member.address}, whose keys are lost"
+        why = f"those of {member.label}, whose keys are lost"
         found.gifts.append(Gift(heir_view.node, member.slots, why))
     else:
         found.left.append(f"{lost} are left alone: no node is empty that could take them")

@@ -42,6 +42,11 @@ class Member:
         return "fail" in self.flags or "noaddr" in self.flags
 
     @property
+    def label(self) -> str:
+        """How people know it: an address that another node has by now is no name."""
+        return f"node {self.id[:8]}" if self.address.startswith(":") else self.address
+
+    @property
     def known(self) -> bool:
         """More than a handshake under way."""
         return "handshake" not in self.flags

@@ -15,7 +15,7 @@ description:
   - Finds what is wrong between the nodes of a cluster and does the least that mends it. What mends itself within
     O(settle) seconds is only waited for.
   - Where a master has failed and its replica has not taken over, the replica does. Without a vote of most of the other
-    masters only when the master is in O(gone), because else two nodes could serve the same slots.
+    masters only when it is surely dead (O(complete)), because else two nodes could serve the same slots.
   - Slots that no node has are given to the node that holds their keys, else to the one that the others believe to have
     them, else to the one that has those beside them; never while a node that may have them does not answer.
   - Nodes that are in no cluster join it, failed nodes that are not listed are forgotten, and replicas follow a master
@@ -40,15 +40,14 @@ options:
     description: How many replicas each master should have.
     type: int
     default: 1
-  gone:
+  complete:
     description:
-      - Addresses (C(host:port)) of nodes that are surely dead, because their hosts are no more.
-    type: list
-    elements: str
-    default: []
+      - Whether O(nodes) are all the hosts there are, so that a member of the cluster that is not listed is surely dead.
+    type: bool
+    default: false
   accept_loss:
     description:
-      - Serve slots again, empty, whose master and replicas are all in O(gone). Their keys are lost then.
+      - Serve slots again, empty, whose master and replicas are all surely dead. Their keys are lost then.
     type: bool
     default: false
   settle:
@@ -114,7 +113,7 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.redis_options import 
 SPEC = options(
     masters={"type": "int", "default": 3},
     replicas={"type": "int", "default": 1},
-    gone={"type": "list", "elements": "str", "default": []},
+    complete={"type": "bool", "default": False},
     accept_loss={"type": "bool", "default": False},
     settle={"type": "float", "default": 15},
     timeout={"type": "float", "default": 60},
@@ -124,7 +123,7 @@ SPEC = options(
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Look, and unless in check mode mend."""
     params = module.params
-    wanted = Wanted(params["masters"], params["replicas"], frozenset(params["gone"]), params["accept_loss"])
+    wanted = Wanted(params["masters"], params["replicas"], params["complete"], params["accept_loss"])
     with Cluster(nodes(params), params["password"], params["timeout"]) as cluster:
         told = heal(cluster, wanted, params["settle"], check=module.check_mode)
     change = Change({"wrong": told.found, "steps": []}, {"wrong": told.found, "steps": told.did})

@@ -280,3 +280,31 @@ def test_a_host_that_cannot_be_says_why(cloud: Lab, town: Town, properties: dict
     stack: Stack = cloud.create(template({"Host": host(**{**ids, **properties})}))
     assert stack.status == "CREATE_ROLLBACK_COMPLETE"
     assert stack.reason.startswith(f"Resource CREATE failed: {code}: resources.Host: ")
+
+
+@pytest.mark.parametrize("how", ["DeleteInstance", "docker rm"])
+def test_a_released_host_is_gone_for_good_and_its_group_can_grow_past_it(cloud: Lab, how: str) -> None:
+    def body(amount: int) -> str:
+        return template(
+            {**network(), "Hosts": hosts(amount, InstanceName="n-[1,1]")},
+            {"Ids": att("Hosts", "InstanceIds"), "Ips": att("Hosts", "PrivateIps")},
+        )
+
+    stack = cloud.create(body(2))
+    stays, goes = stack.output("Ids")
+    if how == "DeleteInstance":
+        refusal = cloud.refused("ecs", "DeleteInstance", InstanceId=goes)
+        assert (refusal.status, refusal.code) == (403, "IncorrectInstanceStatus")
+        cloud.ecs("DeleteInstance", InstanceId=goes, Force=True)
+    else:
+        docker("rm", "--force", cloud.container(goes))
+        cloud.ecs("RebootInstances", InstanceId=[goes], ForceReboot=True)
+    until("the release", lambda: not cloud.instances(InstanceIds=json.dumps([goes])))
+    assert cloud.refused("ecs", "StartInstance", InstanceId=goes).code == "InvalidInstanceId.NotFound"
+    assert (stack.output("Ids"), len(stack.output("Ips"))) == ([stays, goes], 1)
+    assert stack.update(body(3)).status == "UPDATE_COMPLETE", stack.reason
+    known, gone, new = stack.output("Ids")
+    assert (known, gone) == (stays, goes)
+    assert cloud.instance(new)["InstanceName"] == "n-3"
+    assert not cloud.instances(InstanceIds=json.dumps([goes]))
+    assert stack.delete().status == "DELETE_COMPLETE"

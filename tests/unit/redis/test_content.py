@@ -16,6 +16,8 @@ NO_DEFAULT = {
     "redis_cluster_hosts",
     "redis_cluster_password_file",
     "redis_cluster_zone",
+    "stack_heal_asked",
+    "stack_heal_group",
     "stack_name",
     "stack_template",
 }

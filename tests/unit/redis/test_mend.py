@@ -47,8 +47,13 @@ def cluster(
 
 
 def mended(said: list[Said], **more: object) -> Mend:
-    given_: dict[str, object] = {"gone": (), "keys": {}, "accept_loss": False, **more}
+    given_: dict[str, object] = {"keys": {}, "complete": False, "accept_loss": False, **more}
     return mend(said, **given_)  # type: ignore[arg-type]
+
+
+def unlisted(said: list[Said], names: str) -> list[Said]:
+    """The same, where these are not among the nodes asked."""
+    return [one for one in said if one.node.name not in names]
 
 
 def test_a_cluster_that_is_well_needs_nothing() -> None:
@@ -72,18 +77,20 @@ def test_without_most_masters_nobody_takes_over_unless_they_are_surely_dead() ->
     found = mended(said)
     assert not found
     assert len(found.left) == 2
-    found = mended(said, gone={"a:6379", "b:6379"})
+    found = mended(unlisted(said, "ab"), complete=True)
     assert [(step.heir.name, step.vote) for step in found.takeovers] == [("d", False), ("e", False)]
 
 
 def test_slots_of_a_dead_master_without_replicas_are_not_given_up_unasked() -> None:
     said = cluster(frozenset("ad"))
     assert "its host is still there" in mended(said).left[0]
-    assert "accept_loss" in mended(said, gone={"a:6379"}).left[0]
-    assert "no node is empty" in mended(said, gone={"a:6379"}, accept_loss=True).left[0]
+    assert "its host is still there" in mended(said, complete=True, accept_loss=True).left[0]
+    said = unlisted(said, "a")
+    assert "accept_loss" in mended(said, complete=True).left[0]
+    assert "no node is empty" in mended(said, complete=True, accept_loss=True).left[0]
     new = Node("g", 6379, "x", "g")
     me = Member("g", "g:6379", frozenset({"myself"}), None, True, frozenset())
-    found = mended([*said, Said(new, View(new, "g", {"g": me}))], gone={"a:6379"}, accept_loss=True)
+    found = mended([*said, Said(new, View(new, "g", {"g": me}))], complete=True, accept_loss=True)
     assert [(gift.node.name, gift.slots) for gift in found.gifts] == [("g", MASTERS["a"])]
 
 
@@ -125,7 +132,8 @@ def test_no_slot_is_served_twice_and_none_with_keys_elsewhere_is_taken(
     accept_loss: bool,
 ) -> None:
     said = cluster(down, {name: MASTERS[name] - slots for name, slots in dropped.items()})
-    found = mended(said, gone={f"{name}:6379" for name in gone & down}, keys=keys, accept_loss=accept_loss)
+    said = unlisted(said, "".join(gone & down))
+    found = mended(said, keys=keys, complete=True, accept_loss=accept_loss)
     served = [slot for one in said if one.view for slot in one.view.me.slots]
     served += [slot for gift in found.gifts for slot in gift.slots]
     assert len(served) == len(set(served))

@@ -45,6 +45,8 @@ class InstanceApi:
             (VERSION, "StartInstance"): lambda request: self._one(request, "Stopped", self._start),
             (VERSION, "StopInstance"): lambda request: self._one(request, "Running", self._stop),
             (VERSION, "RebootInstance"): lambda request: self._one(request, "Running", self._reboot),
+            (VERSION, "DeleteInstance"): self.delete_instance,
+            (VERSION, "DeleteInstances"): self.delete_instances,
             (VERSION, "StartInstances"): lambda request: self._many(request, "Stopped", self._start),
             (VERSION, "StopInstances"): lambda request: self._many(request, "Running", self._stop),
             (VERSION, "RebootInstances"): lambda request: self._many(request, "Running", self._reboot),
@@ -155,6 +157,24 @@ class InstanceApi:
     def _reboot(self, row: Instance, params: Params) -> str:
         self._fleet.begin(row, "reboot", force=params.boolean("ForceStop") or params.boolean("ForceReboot"))
         return "Stopping"
+
+    def delete_instance(self, request: Request) -> Answer:
+        return self._release([request.params.required("InstanceId")], request.params, "DryRunOperation")
+
+    def delete_instances(self, request: Request) -> Answer:
+        return self._release(request.params.names("InstanceId"), request.params, "DRYRUN.SUCCESS")
+
+    def _release(self, ids: list[str], params: Params, dry: str) -> Answer:
+        if not 1 <= len(ids) <= 100:
+            raise invalid_parameter("InstanceId", "1 to 100 ids are needed")
+        for each in ids:
+            row = self._instance(each)
+            if not params.boolean("Force"):
+                _in_status(row, "Stopped")
+        _dry(params, dry)
+        for each in ids:
+            self._fleet.release(each)
+        return {}
 
     def _one(self, request: Request, needed: str, act: Callable[[Instance, Params], str]) -> Answer:
         row = self._instance(request.params.required("InstanceId"))

@@ -20,7 +20,7 @@ from opsctl.localcloud.hosts.boot import LIBRARY, STATE, Boot, access, files, pa
 from opsctl.localcloud.hosts.engine import HostError, HostSpec
 from opsctl.localcloud.hosts.firewall import render
 from opsctl.localcloud.ids import mac
-from opsctl.localcloud.models import Instance
+from opsctl.localcloud.models import Fact, Instance
 
 PARALLEL = 8
 RESERVED = 3
@@ -94,6 +94,24 @@ class Fleet:
         self._cloud.instances.delete(instance_id)
         self._applied.pop(instance_id, None)
 
+    def release(self, instance_id: str) -> None:
+        """Take a host away for good outside of its stack, whose group knows its id on and never makes it again."""
+        cloud = self._cloud
+        instance = cloud.instances.get(instance_id)
+        if instance is None:
+            return
+        cloud.facts.put(Fact(_released(instance_id), cloud.timestamp()))
+        self.remove(instance_id)
+        self.refresh(instance.security_group_ids)
+
+    def released(self, instance_id: str) -> bool:
+        return self._cloud.facts.get(_released(instance_id)) is not None
+
+    def forget(self, instance_id: str) -> None:
+        """Remove what is left of a host, with its stack's resource."""
+        self.remove(instance_id)
+        self._cloud.facts.delete(_released(instance_id))
+
     def admit(self, instance: Instance, password: str, public_key: str) -> None:
         """Change who may log in to a host; where it sleeps, it wakes up with that."""
         docker, name = self._cloud.docker, container(instance)
@@ -162,13 +180,17 @@ class Fleet:
                 rows.put(replace(current, status=status, start_time=started, power=power))
 
     def _observe(self, instance: Instance) -> None:
-        """Set a status by what Docker says."""
+        """Set a status by what Docker says. A host that somebody removed there is gone, as a released instance is."""
         try:
-            running = self._cloud.docker.state(container(instance)) == "running"
+            state = self._cloud.docker.state(container(instance))
+            if state is None and instance.status != "Pending":
+                log.error("%s is not in Docker any more: it is taken for released", instance.instance_id)
+                self.release(instance.instance_id)
+                return
         except HostError as error:
             log.error("%s", error)
             return
-        status = "Running" if running else "Stopped"
+        status = "Running" if state == "running" else "Stopped"
         if status != instance.status:
             self._mark(instance.instance_id, status)
 
@@ -223,6 +245,10 @@ class Fleet:
 def container(instance: Instance) -> str:
     """The container's name: the instance's id says which, its name says what."""
     return f"opsctl-{instance.instance_id}"
+
+
+def _released(instance_id: str) -> str:
+    return f"released/{instance_id}"
 
 
 def _asked(text: str, cidr: str, taken: set[str]) -> str:

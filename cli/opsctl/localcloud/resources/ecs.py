@@ -114,10 +114,12 @@ class InstanceType(Resource):
         retag(context, new, [context.physical_id])
 
     def delete(self, context: Context) -> None:
-        context.fleet.remove(context.physical_id)
+        context.fleet.forget(context.physical_id)
 
     def attribute(self, context: Context, name: str) -> Any:
-        row = context.cloud.instances[context.physical_id]
+        row = context.cloud.instances.get(context.physical_id)
+        if row is None:
+            raise ResourceError(f"Instance {context.physical_id} does not exist.", "InvalidInstanceId.NotFound")
         return {
             "InstanceId": row.instance_id,
             "PrivateIp": row.private_ip,
@@ -175,18 +177,19 @@ class InstanceGroup(Resource):
             properties = {**properties, "InstanceName": f"{properties.get('InstanceName') or 'ecs'}[1,3]"}
         launch(context, properties, ids[:wanted])
         for gone in ids[wanted:]:
-            context.fleet.remove(gone)
+            context.fleet.forget(gone)
         context.remember(instance_ids=ids[:wanted])
         if ids[wanted:]:
             context.fleet.refresh(_groups(properties))
 
     def delete(self, context: Context) -> None:
-        list(context.fleet.pool.map(context.fleet.remove, context.data.get("instance_ids", [])))
+        list(context.fleet.pool.map(context.fleet.forget, context.data.get("instance_ids", [])))
 
     def attribute(self, context: Context, name: str) -> Any:
-        rows = [context.cloud.instances[each] for each in context.data.get("instance_ids", [])]
+        ids = context.data.get("instance_ids", [])
+        rows = [row for each in ids if (row := context.cloud.instances.get(each)) is not None]
         return {
-            "InstanceIds": [row.instance_id for row in rows],
+            "InstanceIds": ids,
             "PrivateIps": [row.private_ip for row in rows],
             "PublicIps": [row.address for row in rows if row.public],
             "HostNames": [row.host_name for row in rows],

@@ -119,13 +119,17 @@ def _image(cloud: Cloud, image_id: str) -> None:
 
 
 def launch(context: Context, properties: Properties, ids: Sequence[str], first: int = 0) -> None:
-    """Instances ``ids`` of one resource, in parallel; those that a broken try left are completed."""
+    """Instances ``ids`` of one resource, in parallel; those that a broken try left are completed.
+
+    Those that were released are left out: their ids are not used again.
+    """
     cloud, fleet = context.cloud, context.fleet
     secret = password(properties.get("Password") or "")
     with cloud.store.transaction():
         rows = [
             cloud.instances.get(each) or fleet.reserve(describe(context, properties, each, first + index))
             for index, each in enumerate(ids)
+            if not fleet.released(each)
         ]
     pending = [
         row for row in rows if row.status != "Running" or cloud.docker.state(f"opsctl-{row.instance_id}") is None
