@@ -30,6 +30,7 @@ _AT_ONCE = 200
 """Alerts that are decided in one turn: what runs is looked after in between."""
 _HORIZON = 86400
 """Seconds of remediations that guards look back over, at least."""
+_REMEMBERED = 20_000
 _RECHECK = 2.0
 """Seconds until what is held without a time is asked about again."""
 
@@ -73,6 +74,8 @@ class Engine:
         self._cursor = 0
         self._step = 0
         self._open: dict[str, Remedy] = {}
+        self._heard: dict[str, None] = {}
+        """New alerts that were counted, the oldest first."""
         self._due: dict[str, float] = {}
         """Firing alerts that no rule has taken -> when to look at them again."""
         self._again: dict[str, float] = {}
@@ -85,6 +88,9 @@ class Engine:
         firing = self._inbox.firing()
         taken = self._remedies.of_alerts(alert.id for alert in firing)
         self._due = {alert.id: 0.0 for alert in firing if alert.id not in taken}
+        # A storm may have been going on when the service was stopped.
+        recent = self._clock() - self._bounds.storm.within
+        self._hear([alert for alert in firing if seconds(alert.received) > recent])
 
     @property
     def storm(self) -> float:
@@ -121,9 +127,7 @@ class Engine:
         alerts, self._cursor = self._inbox.changed_since(self._cursor)
         over = {alert.id: alert for alert in alerts if not alert.firing}
         fresh_ones = self._unclaimed([alert for alert in alerts if alert.firing])
-        unheard = [alert for alert in fresh_ones if alert.id not in self._due]
-        if unheard:
-            self._storms = self._storms.heard(at(self._clock()), len(unheard))
+        self._hear(fresh_ones)
         for alert in fresh_ones:
             self._due[alert.id] = 0.0
         for name in over:
@@ -132,6 +136,15 @@ class Engine:
             if remedy.state in ("held", "proposed", "waiting"):
                 when = over[remedy.alert_id].resolved
                 self._keep(self._lead.over(remedy, f"the problem went away by itself at {when}"), remedy)
+
+    def _hear(self, alerts: Sequence[Alert]) -> None:
+        """Count new alerts, each once: many at once are a storm."""
+        unheard = [alert.id for alert in alerts if alert.id not in self._heard]
+        if unheard:
+            self._heard |= dict.fromkeys(unheard)
+            self._storms = self._storms.heard(at(self._clock()), len(unheard))
+            while len(self._heard) > _REMEMBERED:
+                del self._heard[next(iter(self._heard))]
 
     def _others(self) -> None:
         """What other processes did: somebody said yes or no."""
