@@ -11,8 +11,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from opsctl.alerts.inbox import Inbox
-from opsctl.alerts.receiver.app import Intake
-from opsctl.alerts.receiver.serve import Receiver
 from opsctl.alerts.remedy.aftercare import Aftercare
 from opsctl.alerts.remedy.engine import Engine
 from opsctl.alerts.remedy.follow import Follow
@@ -26,6 +24,7 @@ from opsctl.alerts.remedy.workers import Workers
 from opsctl.alerts.remedy.zabbix import Sources
 from opsctl.alerts.rules.book import Book, places
 from opsctl.alerts.rules.shelf import Shelf
+from opsctl.alerts.sources.origins import Origins
 from opsctl.clock import span, stamp
 from opsctl.errors import OpsctlError
 from opsctl.notify.sender import flush
@@ -71,7 +70,7 @@ class Service:
         self._places = Places(home, settings, tell)
         self._recorder = Recorder(self._desk, self._inbox, self._remedies, tell)
         self.all = settings.alerts.all(zabbix=zabbix.on)
-        self.receiver: Receiver | None = None
+        self._origins: Origins | None = None
 
     def __enter__(self) -> Service:
         return self
@@ -107,6 +106,8 @@ class Service:
         self.engine.begin()
         if listen:
             self._listen()
+        else:
+            self._ask()
         self._watch()
         if not workers.warm.wait(_WARM):
             raise OpsctlError(f"No workers within {_WARM:.0f} s; `opsctl doctor` says what is wrong here")
@@ -140,7 +141,8 @@ class Service:
     @property
     def describes(self) -> str:
         """What it does, in a line."""
-        where = f" at {self.receiver.url}" if self.receiver else ""
+        receiver = self._origins.receiver if self._origins else None
+        where = f" at {receiver.url}" if receiver else ""
         names = ", ".join(f"{source.name} ({source.kind})" for source in self.all) or "none"
         book = self._shelf.book
         modes = [sum(rule.mode == mode for rule in book.rules) for mode in ("active", "propose", "shadow")]
@@ -204,11 +206,22 @@ class Service:
                 return
 
     def _listen(self) -> None:
-        base = self._settings.monitor.zabbix.url or ""
-        intake = Intake(self._inbox, self.all, self._home, base)
-        self.receiver = Receiver(intake, self._settings.alerts.address)
-        self.receiver.start()
-        self._stack.callback(self.receiver.stop)
+        if not self.all:
+            self._tell("No source of alerts is configured: only `opsctl alert simulate` puts any in")
+            return
+        self._origins = Origins(self._inbox, self._home, self._settings, self._tell)
+        self._origins.start()
+        self._stack.callback(self._origins.stop)
+
+    def _ask(self) -> None:
+        """What those sources that can be asked know now."""
+        if self.all:
+            origins = Origins(self._inbox, self._home, self._settings, self._tell)
+            try:
+                for each in origins.asked:
+                    each.attempt()
+            finally:
+                origins.stop()
 
     def _watch(self) -> None:
         threading.Thread(target=self._news, name="inbox", daemon=True).start()

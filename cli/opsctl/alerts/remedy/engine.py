@@ -100,7 +100,9 @@ class Engine:
     @property
     def idle(self) -> bool:
         """Whether nothing is left that could go on by itself now."""
-        return not self._due and all(remedy.state in ("held", "proposed", "waiting") for remedy in self._open.values())
+        if self._due or self._remedies.newest() > self._step:
+            return False
+        return all(remedy.state in ("held", "proposed", "waiting") for remedy in self._open.values())
 
     @property
     def cursor(self) -> int:
