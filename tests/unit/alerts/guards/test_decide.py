@@ -95,6 +95,8 @@ def test_a_group_may_be_left_in_peace_too() -> None:
     found = decide(guarded(group_cooldown="2m"), alert(), world(recent=(before,)), NOW)
     assert (found.guard, found.until) == ("cooldown", later(30))
     assert found.reason == "group cache was just mended; again in 30s"
+    other = work(-100, -90, host="web-1", groups=frozenset({"web"}), stack="web")
+    assert decide(guarded(group_cooldown="2m"), alert(), world(recent=(other,)), NOW) == GO
 
 
 def test_after_some_tries_a_person_must_look() -> None:
@@ -193,6 +195,15 @@ def test_a_host_is_counted_in_its_own_groups_only() -> None:
     assert found.reason == "1 of the 6 hosts of cache are being changed (cache-2); 1 allows 1"
     other = work(-5, host="web-1", hosts=frozenset({"web-1"}), groups=frozenset({"web"}))
     assert decide(guarded(budget=1), alert(), world(running=(other,), members=members), NOW) == GO
+
+
+def test_a_group_that_only_monitoring_knows_is_counted_by_what_alerts_say() -> None:
+    members = {"cache-1": frozenset({"cache"}), "cache-2": frozenset({"cache"})}
+    named = frozenset({"Linux servers"})
+    running = (work(-5, host="cache-2", groups=named),)
+    one = alert(groups=("Linux servers",), stack="")
+    found = decide(guarded(budget=1), one, world(sizes={"Linux servers": 9}, members=members, running=running), NOW)
+    assert found.reason == "1 of the 9 hosts of Linux servers are being changed (cache-2); 1 allows 1"
 
 
 def test_this_machine_is_nobodys_alone() -> None:

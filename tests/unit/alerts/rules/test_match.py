@@ -76,6 +76,10 @@ def test_a_wrong_clock_of_the_source_does_not_make_a_problem_older() -> None:
     assert why({"host": "*", "for": "30s"}, alert(started=at(-3600)), 1) == "it is there for 1s of 30s"
 
 
+def test_a_problem_without_a_time_is_an_old_one() -> None:
+    assert why({"host": "*", "for": "30s"}, alert(received="long ago", started=""), 0) == ""
+
+
 def test_a_rule_waits_for_its_time() -> None:
     book = Book((rule(match={"host": "*", "when": {"hours": "13:00-14:00", "zone": "UTC"}}),))
     decision = match(book, alert(), NOW)
