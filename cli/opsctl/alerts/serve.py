@@ -216,10 +216,9 @@ class Service:
     def _ask(self) -> None:
         """What those sources that can be asked know now."""
         if self.all:
-            origins = Origins(self._inbox, self._home, self._settings, self._tell)
+            origins = Origins(self._inbox, self._home, self._settings, self._tell, listen=False)
             try:
-                for each in origins.asked:
-                    each.attempt()
+                origins.look()
             finally:
                 origins.stop()
 

@@ -36,15 +36,11 @@ class Origins:
         `listen`: take messages, too, and not only ask.
 
         Raises:
-            ConfigError: there are no sources, or one cannot be used.
+            ConfigError: a source cannot be used.
             OpsctlError: the address cannot be bound.
         """
         self._home, self._settings = home, settings
         self.sources = settings.alerts.all(zabbix=settings.monitor.zabbix.on)
-        if not self.sources:
-            raise ConfigError(
-                "There are no sources of alerts: set monitor.zabbix.url, or describe some in [[alerts.sources]]"
-            )
         asked = any(source.kind == "zabbix" and source.poll for source in self.sources)
         base = settings.monitor.zabbix.place if asked or settings.monitor.zabbix.on else ""
         pollers = [

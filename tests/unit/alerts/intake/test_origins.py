@@ -16,9 +16,9 @@ from opsctl.errors import ConfigError
 from opsctl.settings import load
 from tests.unit.zabbix.model import TOKEN
 
+from .asked import Fake
 from .senders import SECRET, post
 from .senders import zabbix as message
-from .test_poll import Fake
 
 
 @pytest.fixture
@@ -87,6 +87,12 @@ def test_sources_can_be_asked_once_without_listening(home: Path, zabbix: Fake) -
     once.stop()
 
 
+def test_without_sources_there_is_nothing_to_do(home: Path) -> None:
+    with origins(home, []) as running:
+        assert (running.receiver, running.asked, running.status()) == (None, [], [])
+        assert running.look()
+
+
 def test_each_kind_finds_its_place(home: Path) -> None:
     text = """
 [[alerts.sources]]
@@ -109,7 +115,6 @@ query = "oom"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "There are no sources of alerts: set monitor.zabbix.url"),
         ('kind = "webhook"\nsecret_env = "NOTHING"', "Source a: its secret is not in environment variable NOTHING"),
         ('kind = "search"\nquery = "host:"', "Source a: Cannot search: host: has no value"),
         (
@@ -121,7 +126,7 @@ query = "oom"
 )
 def test_sources_that_cannot_be_used_are_told_before_anything_begins(home: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        origins(home, [], text and f'[[alerts.sources]]\nname = "a"\n{text}')
+        origins(home, [], f'[[alerts.sources]]\nname = "a"\n{text}')
 
 
 def _block(root: Path, language: str, begin: str) -> str:
