@@ -304,5 +304,7 @@ def test_the_largest_common_thing_is_the_incident() -> None:
 def test_what_hosts_may_have_in_common_can_be_set() -> None:
     alerts = tuple(down(number, stack="") for number in (1, 2, 3))
     assert decide(rule(), alerts[0], world(firing=alerts), NOW) == GO
+    slowly = (down(1), down(2, 60), down(3, 120))
+    assert told(decide(rule(), slowly[2], world(firing=slowly), later(120))) == ("suppress", "incident")
     bounds = Bounds(incident=Incident(by=("group",)))
     assert told(decide(rule(), alerts[1], world(firing=alerts, bounds=bounds), NOW)) == ("suppress", "incident")
