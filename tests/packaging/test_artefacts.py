@@ -30,7 +30,7 @@ _MODULES = sorted(Path(name).stem for name in _content("plugins/modules/*.py"))
 _PLAYBOOKS = sorted(
     f"opsctl.cloud.{path.parent.name}.{path.stem}"
     for path in _ROOT.glob("playbooks/*/*.yml")
-    if not path.name.endswith(".ros.yml")
+    if not path.name.endswith(".ros.yml") and path.name != "rules.yml"
 )
 
 

@@ -97,7 +97,8 @@ def unlike(match: Match, alert: Alert) -> str:
         ("problem", match.problem, alert.problem),
     )
     for name, patterns, value in plain:
-        if patterns and not fits(patterns, value):
+        # What is not there fits no pattern, not even "*".
+        if patterns and not (value and fits(patterns, value)):
             return f"{name} {_said(value)} is not {_either(patterns)}"
     if match.severity and not severe(match.severity, alert.severity):
         return f"severity {alert.severity} is not {_either(match.severity)}"

@@ -32,6 +32,7 @@ def why(values: dict[str, Any], given: Alert, seconds: float = 0, earlier: tuple
         ({"source": "prometheus"}, "source zabbix is not prometheus"),
         ({"group": "*_redis"}, ""),
         ({"group": ["web", "db"]}, "none of its groups (cache_redis) is web or db"),
+        ({"stack": "*"}, ""),
         ({"stack": "other"}, "stack cache is not other"),
         ({"problem": "disk-full"}, "problem redis-process-down is not disk-full"),
         ({"trigger": "Redis is down*"}, ""),
@@ -47,6 +48,11 @@ def why(values: dict[str, Any], given: Alert, seconds: float = 0, earlier: tuple
 )
 def test_what_is_given_must_fit(values: dict[str, Any], reason: str) -> None:
     assert why(values, alert()) == reason
+
+
+def test_what_is_not_there_fits_no_pattern() -> None:
+    assert why({"stack": "*"}, alert(stack="")) == "stack (none) is not *"
+    assert why({"host": "/^$/"}, alert(host="")) == "host (none) is not /^$/"
 
 
 def test_one_of_several_values_of_a_tag_is_enough() -> None:
