@@ -69,7 +69,7 @@ class Server:
         """One request to the API, without any client; as Admin unless there is another ``token`` ("" for none)."""
         secret = self.token if token is None else token
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {} if params is None else params}
-        answer = requests.post(self.api, json={**body, **({"auth": secret} if secret else {})}, timeout=30).json()
+        answer = requests.post(self.api, json={**body, **({"auth": secret} if secret else {})}, timeout=120).json()
         if "error" in answer:
             raise Refused(json.dumps(answer["error"]))
         return answer["result"]
@@ -77,6 +77,10 @@ class Server:
     def run(self, *argv: str, timeout: float = 60) -> str:
         """A command on the server's host."""
         return docker("exec", self.container, *argv, timeout=timeout)
+
+    def write(self, path: str, text: str, mode: str) -> None:
+        """A file on the server's host."""
+        docker("exec", "--interactive", self.container, "sh", "-c", f"cat > {path} && chmod {mode} {path}", stdin=text)
 
     def reload(self) -> None:
         """Let the server take over now what the API has stored; else it does within a second or two."""
