@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Literal
 
 from opsctl.clock import uuid7
-from opsctl.events.redact import Redactor
+from opsctl.events.redact import Redactor, dumped
 
 Kind = Literal["zabbix", "alertmanager", "webhook", "search", "simulated"]
 State = Literal["firing", "resolved"]
@@ -47,6 +49,7 @@ _GROUPS = 100
 _DATA = 16 * 1024
 """Characters of the original that are kept."""
 _REDACTOR = Redactor()
+_WEB = re.compile(r"https?://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,11 @@ def made(source: str, kind: Kind, key: str, *, received: str, **values: Any) -> 
     """
     texts = ("name", "trigger", "host", "address", "stack", "url")
     values |= {name: text(values[name]) for name in texts if name in values}
-    values["groups"] = tuple(dict.fromkeys(filter(None, map(text, values.get("groups") or ()))))[:_GROUPS]
+    groups = islice(values.get("groups") or (), 10 * _GROUPS)
+    values["groups"] = tuple(dict.fromkeys(filter(None, map(text, groups))))[:_GROUPS]
+    if not _WEB.match(values.get("url", "")):
+        # Pages show it as a link: nothing that a browser would run.
+        values["url"] = ""
     values["tags"] = tagged((values.get("tags") or {}).items())
     values["data"] = bounded(values.get("data") or {})
     values["started"] = values.get("started") or received
@@ -168,7 +175,7 @@ def text(value: Any, most: int = LONG) -> str:
 def tagged(pairs: Iterable[tuple[Any, Any]]) -> dict[str, str]:
     """Tags of name and value. A name that comes more than once has its values joined by a comma."""
     found: dict[str, str] = {}
-    for name, value in pairs:
+    for name, value in islice(pairs, 10 * _TAGS):
         clean, said = text(name, 255), text(value)
         if not clean or (clean not in found and len(found) >= _TAGS):
             continue
@@ -183,11 +190,12 @@ def bounded(data: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     size = 0
     for name, value in data.items():
-        clean, line = _REDACTOR.line({text(name, 255): _valid(value)})
-        size += len(line)
+        one = {text(name, 255): _valid(value)}
+        # Measured first: looking for secrets in something huge takes long.
+        size += len(dumped(one))
         if size > _DATA:
             return {**kept, "cut": True}
-        kept |= clean
+        kept |= _REDACTOR.clean(one)
     return kept
 
 

@@ -26,6 +26,8 @@ from opsctl.errors import OpsctlError
 
 LARGEST = 1_000_000
 """Bytes of one message."""
+_SMALL = 32_000
+"""Bytes of a message that is understood in no time."""
 _DRAINED = 8 * LARGEST
 """Bytes that are read of one that is larger: a sender that is cut off does not hear why."""
 _BODY = 10.0
@@ -97,7 +99,9 @@ class Intake:
         body = await _read(request)
         now = self._clock()
         mac = self._proved(source, request, body, now)
-        told = self._told(source, body, moment(now))
+        known = (source, body, moment(now))
+        # A large one takes long to understand: others need not wait for it.
+        told = self._told(*known) if len(body) < _SMALL else await asyncio.to_thread(self._told, *known)
         until = self._memory.take(mac, now) if mac else 0
         try:
             taken = await self._stored(told, mac, until)

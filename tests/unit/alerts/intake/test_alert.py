@@ -162,6 +162,18 @@ def test_deep_originals_are_flattened() -> None:
     json.dumps(bounded({"deep": deep}))
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [("https://z/x?y=1", "https://z/x?y=1"), ("javascript:alert(1)", ""), ("data:text/html,x", ""), ("", "")],
+)
+def test_a_link_is_one_of_the_web_or_none(told: str, kept: str) -> None:
+    assert made("m", "webhook", "k", received=AT, url=told).url == kept
+
+
+def test_no_more_groups_than_can_be_handled() -> None:
+    assert len(made("m", "webhook", "k", received=AT, groups=map(str, range(10**6))).groups) == 100
+
+
 def test_its_kind_of_problem_is_a_tag() -> None:
     alert = Alert(uuid7(), "m", "zabbix", "1", tags={"opsctl_problem": "disk-full"}, severity="average")
     assert alert.problem == "disk-full"

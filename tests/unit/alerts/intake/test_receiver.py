@@ -77,6 +77,12 @@ def test_alertmanager_bears_the_secret(receiver: Receiver, inbox: Inbox) -> None
     assert [alert.host for alert in inbox.firing()] == ["web-1"]
 
 
+def test_a_message_may_hold_many_alerts(receiver: Receiver, inbox: Inbox) -> None:
+    told = [{"host": f"web-{number}", "name": "Disk is full", "note": "x" * 100} for number in range(1000)]
+    assert post(receiver.url, "hook", told).json()["taken"] == 1000
+    assert len(inbox.firing()) == 1000
+
+
 def test_what_is_passed_over_is_told(receiver: Receiver) -> None:
     answer = post(receiver.url, "hook", [{"host": "a"}, {}])
     assert answer.status_code == 202
