@@ -58,6 +58,6 @@ def in_change(world: World, group: str) -> frozenset[str]:
 def _within(world: World, host: str, group: str, *, told: bool) -> bool:
     """Whether a host is in a group: so the inventory says; of hosts and groups it does not know, what was told."""
     known = world.members.get(host)
-    if known is not None and (group in known or group in world.inventoried):
+    if known is not None and (group in known or world.inventoried(group)):
         return group in known
     return told

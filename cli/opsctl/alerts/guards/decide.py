@@ -54,7 +54,7 @@ def gone(rule: Rule, alert: Alert, _world: World, _now: datetime) -> Verdict | N
 
 def named_group(_rule: Rule, alert: Alert, world: World, _now: datetime) -> Verdict | None:
     """A host that is called as a group would stand for all hosts of it."""
-    if alert.host in world.inventoried and alert.host not in world.members:
+    if alert.host not in world.members and world.inventoried(alert.host):
         return Verdict("escalate", "host", f"{alert.host} is a group of the inventory, not a host")
     return None
 

@@ -75,15 +75,27 @@ class World:
     """Whether the policy rates what is done high or above; None = that cannot be known beforehand."""
     bounds: Bounds = field(default_factory=Bounds)
 
-    @cached_property
-    def inventoried(self) -> frozenset[str]:
-        """The groups that the inventory knows."""
-        return frozenset().union(*self.members.values())
+    def inventoried(self, name: str) -> bool:
+        """Whether the inventory knows a group of this name."""
+        return name in self._groups
 
     def wanted(self, alert: Alert) -> frozenset[str]:
         """The hosts that it is about to change; the name of a group stands for the hosts that are known to be in it."""
         found: set[str] = set()
         for name in self.hosts or {alert.host}:
-            inside = {host for host, groups in self.members.items() if name in (*groups, "all")}
-            found |= inside if inside and name not in self.members else {name}
+            found |= self.inside(name) or {name}
         return frozenset(found) - _NONE
+
+    def inside(self, name: str) -> frozenset[str]:
+        """The hosts that are known to be in a group; none for the name of a host."""
+        if name in self.members:
+            return frozenset()
+        return frozenset(self.members) if name == "all" else self._groups.get(name, frozenset())
+
+    @cached_property
+    def _groups(self) -> Mapping[str, frozenset[str]]:
+        found: dict[str, set[str]] = {}
+        for host, groups in self.members.items():
+            for group in groups:
+                found.setdefault(group, set()).add(host)
+        return {group: frozenset(hosts) for group, hosts in found.items()}

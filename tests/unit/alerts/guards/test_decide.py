@@ -105,6 +105,8 @@ def test_after_some_tries_a_person_must_look() -> None:
     assert told(found) == ("escalate", "tries")
     assert found.reason == "3 tries on cache-1 within 1h, the last 10m ago; a person must look"
     assert found.until == later(1800)
+    odd = (*before[:2], work(-130, -125, host="cache-1"))
+    assert "the last 2m ago" in decide(guarded(tries={"most": 3}), alert(), world(recent=odd), NOW).reason
     assert decide(guarded(tries={"most": 3, "within": "1h"}), alert(), world(recent=before), later(1800)) == GO
     assert decide(guarded(tries={"most": 4, "within": "1h"}), alert(), world(recent=before), NOW) == GO
 
@@ -125,6 +127,11 @@ def test_two_rules_that_undo_each_others_work_come_to_an_end() -> None:
     assert told(found) == ("escalate", "tries")
     assert "1 of them by other, during which this alert began" in found.reason
     assert decide(guarded(tries={"most": 3}), pong, world(recent=(*others, mine)), NOW) == GO
+    # From the moment it began to a minute after it was over.
+    for heard, word in ((-61, "go"), (-60, "escalate"), (5, "escalate"), (6, "go")):
+        blamed = work(-60, -55, host="cache-1", rule="other")
+        one = alert(received=at(heard))
+        assert decide(guarded(tries={"most": 1}), one, world(recent=(blamed,)), later(60)).verdict == word
 
 
 def test_an_alert_without_a_host_is_counted_by_its_stack() -> None:
