@@ -138,5 +138,5 @@ def _hint(text: str) -> str:
     if "hostgroup.create" in text:
         return f"{text} Making host groups takes `opsctl monitor setup --rights methods`."
     if "template" in text:
-        return f"{text}; bring the templates with `opsctl run playbook opsctl.cloud.zabbix.content`"
+        return f"{text}; bring the templates with `opsctl run scenario zabbix --action content`"
     return text
