@@ -35,7 +35,8 @@ def whole(book: Book, rule: Rule) -> dict[str, Any]:
     """A rule as it could be written, with its defaults, and where it stands."""
     origin = book.origin(rule.name)
     return {
-        "rule": _filled(rule.model_dump(mode="json", by_alias=True)),
+        # No limit is said, not left out: that would mean the alert's host.
+        "rule": {**_filled(rule.model_dump(mode="json", by_alias=True)), "limit": list(rule.limit)},
         "enabled": origin.enabled,
         **{name: value for name, value in short(book, rule).items() if name in _PLACE},
     }

@@ -12,6 +12,7 @@ import yaml
 
 from opsctl.alerts.rules.read import RulesError, read
 from opsctl.alerts.rules.schema import schema, text
+from opsctl.alerts.rules.show import whole
 
 _ROOT = Path(__file__).resolve().parents[4]
 _KEPT = _ROOT / "cli/opsctl/alerts/rules/schema.json"
@@ -72,6 +73,23 @@ def test_the_schema_takes_everything_that_can_be_said() -> None:
         read(WHOLE, "w.yml")
     # Only that there is nothing shipped to switch on or off.
     assert [fault.where for fault in error.value.faults] == ["enable", "disable", "disable"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WHOLE.split("enable:", maxsplit=1)[0],
+        "[{name: a, match: {host: b}, do: {playbook: c}, limit: []}]",
+        "[{name: a, match: {trigger: '*'}, do: {notify: [c, d]}, mode: off}]",
+        *(path.read_text(encoding="utf-8") for path in sorted(_ROOT.glob("playbooks/*/rules.yml"))),
+    ],
+)
+def test_what_is_shown_of_a_rule_is_the_same_rule(text: str) -> None:
+    book = read(text)
+    for rule in book.rules:
+        shown = yaml.safe_dump([whole(book, rule)["rule"]])
+        assert read(shown).get(rule.name).version == rule.version
+        assert valid(yaml.safe_load(shown))
 
 
 @pytest.mark.parametrize("path", sorted(_ROOT.glob("playbooks/*/rules.yml")), ids=lambda path: str(path.parent.name))
