@@ -34,7 +34,9 @@ __all__ = ["BATCH", "Changes", "Present", "Result", "Tag", "Wanted", "plan", "re
 
 BATCH = 100  # hosts a call: 0.1 s for bare ones
 LINKED = 20  # hosts a call that get templates: up to 0.3 s each
-EACH = 3.0  # seconds more to wait for an answer, for each host: to give up early would mean to do it twice
+# Seconds to wait for the answer to a write, and more for each host. PHP goes on when we hang up: who gives up early
+# and looks again sees nothing yet, and makes a second host.
+WRITE, EACH = 60.0, 3.0
 TRIES = 3  # times to look again what was done, when an answer got lost
 LOCK = 120.0  # seconds to wait for another registration
 
@@ -131,7 +133,7 @@ class _Work:
 
     def _batch(self, method: str, rows: Sequence[tuple[str, Any]]) -> None:
         try:
-            timeout = self._zabbix.access.timeout + EACH * len(rows)
+            timeout = max(WRITE, self._zabbix.access.timeout) + EACH * len(rows)
             self._zabbix.call(method, [call for _host, call in rows], timeout=timeout)
         except (Unavailable, Auth, Unsupported):
             raise
