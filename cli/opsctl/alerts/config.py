@@ -100,6 +100,8 @@ class Source(BaseModel):
     """Zabbix, when it is asked: problems of this severity or worse."""
     tags: dict[str, str] = Field(default_factory=dict)
     """Zabbix, when it is asked: only problems that have all of these."""
+    forget_after: Span | None = None
+    """Alertmanager, webhook: an alert that is not told again for so long counts as over. Unset = it stays."""
     mapping: Mapping = Mapping()
     query: str = ""
     """Search: as for `opsctl logs search`."""
@@ -168,10 +170,10 @@ class Source(BaseModel):
 _SEARCH = {"query", "more_than", "within", "by", "where", "severity"}
 _ZABBIX = {"poll", "min_severity", "tags"}
 _OF_OTHERS: dict[str, set[str]] = {
-    "zabbix": {"mapping"} | _SEARCH,
+    "zabbix": {"mapping", "forget_after"} | _SEARCH,
     "alertmanager": {"mapping", "interval"} | _SEARCH | _ZABBIX,
     "webhook": {"interval"} | _SEARCH | _ZABBIX,
-    "search": {"mapping"} | _ZABBIX,
+    "search": {"mapping", "forget_after"} | _ZABBIX,
 }
 """Keys that mean nothing to a kind."""
 

@@ -13,6 +13,8 @@ _ONE_OF_A_KIND = ("zabbix", "alertmanager")
 """Their keys name one occurrence of a problem: once it is over, it stays over, whatever comes late."""
 LATE = 60
 """Seconds that a message may be under way."""
+HEARD = "heard"
+"""In `data`: when its source last told of it, where it did more than once."""
 VANISHED = "vanished"
 """In `data` under `ended`: its source does not show it any more, which is no proof that it is over."""
 
@@ -43,7 +45,9 @@ def merged(old: Alert | None, new: Alert) -> Taken | None:
 
 def _late(old: Alert, new: Alert) -> Taken:
     """It is over already, or so it was told."""
-    if new.data.get("via") == "poll" and old.data.get("ended") == VANISHED:
+    # Zabbix was asked, and must be asked again: a webhook of it may be late. Others can only tell.
+    known_better = new.data.get("via") == "poll" or old.kind != "zabbix"
+    if known_better and old.data.get("ended") == VANISHED:
         data = {name: value for name, value in old.data.items() if name != "ended"}
         return Taken(replace(_again(replace(old, data=data), new).alert, state="firing", resolved=""), "reopened")
     known = replace(_details(old, new), acknowledged=old.acknowledged, suppressed=old.suppressed)
@@ -62,7 +66,11 @@ def _ended(old: Alert, new: Alert) -> Taken:
 def _anew(old: Alert, new: Alert) -> bool:
     """Whether a key is used again, and not only a message late. One that comes long after the end is no late one,
     whatever time it gives: some senders repeat when they first saw the problem."""
-    return new.started > old.resolved or seconds(new.received) > seconds(old.resolved) + LATE
+    return new.started > old.resolved or _at(new.received) > _at(old.resolved) + LATE
+
+
+def _at(text: str) -> float:
+    return seconds(text) if text else 0.0
 
 
 def _another(old: Alert, new: Alert) -> bool:
@@ -77,8 +85,10 @@ def _again(old: Alert, new: Alert) -> Taken:
         # A source that is asked says all it knows each time, and is no more often right for being asked more often.
         after = replace(_details(old, new), acknowledged=new.acknowledged, suppressed=new.suppressed)
         return Taken(after, "changed" if after != old else "same")
+    told = _details(old, new)
     after = replace(
-        _details(old, new),
+        told,
+        data={**told.data, HEARD: new.received},
         acknowledged=old.acknowledged or new.acknowledged,
         suppressed=old.suppressed or new.suppressed,
         count=old.count + 1,

@@ -13,6 +13,7 @@ from opsctl.alerts.inbox import Inbox
 from opsctl.alerts.receiver.app import Intake
 from opsctl.alerts.receiver.serve import Receiver
 from opsctl.alerts.sources.ask import Asker
+from opsctl.alerts.sources.forget import Forgetter
 from opsctl.alerts.sources.poll import Poller
 from opsctl.alerts.sources.search import Watcher
 from opsctl.errors import ConfigError, UsageError
@@ -49,8 +50,9 @@ class Origins:
             if source.kind == "zabbix" and source.poll
         ]
         watchers = [self._watcher(inbox, source, say) for source in self.sources if source.kind == "search"]
-        self.asked: list[Poller | Watcher] = [*pollers, *watchers]
-        """Those that do not tell by themselves, or not only."""
+        forgetters = [Forgetter(inbox, source, say) for source in self.sources if source.forget_after]
+        self.asked: list[Poller | Watcher | Forgetter] = [*pollers, *watchers, *forgetters]
+        """Those that do not tell by themselves, or not enough."""
         told = [source for source in self.sources if listen and self._hears(source, say)]
         self.receiver = Receiver(Intake(inbox, told, home, base), settings.alerts.address) if told else None
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsctl.alerts.alert import Alert, made
-from opsctl.alerts.inbox.merge import merged
+from opsctl.alerts.inbox.merge import HEARD, merged
 
 BEGAN, OVER, LATER = "2026-11-21T12:00:00.000Z", "2026-11-21T12:05:00.000Z", "2026-11-21T12:06:00.000Z"
 
@@ -56,9 +56,11 @@ def test_what_is_told_is_counted_and_what_is_asked_is_not(alerts: list[Alert]) -
 
 
 @given(messages)
-def test_hearing_the_last_word_twice_changes_nothing_but_the_count(alerts: list[Alert]) -> None:
+def test_hearing_the_last_word_twice_changes_nothing_but_that_it_was_heard(alerts: list[Alert]) -> None:
     once, twice = folded(alerts), folded([*alerts, alerts[-1]])
-    assert replace(twice, count=once.count) == once
+    heard = {name: value for name, value in once.data.items() if name != HEARD}
+    assert replace(twice, count=0, data=heard | {HEARD: ""}) == replace(once, count=0, data=heard | {HEARD: ""})
+    assert {name: value for name, value in twice.data.items() if name != HEARD} == heard
 
 
 def test_a_resolution_before_its_problem_wins() -> None:

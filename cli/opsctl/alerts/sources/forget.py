@@ -1,0 +1,87 @@
+"""Ends alerts whose source only tells and cannot be asked, when it has not told of them for long."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from opsctl.alerts.alert import Alert, moment
+from opsctl.alerts.config import Source
+from opsctl.alerts.inbox import Inbox, Taken
+from opsctl.alerts.inbox.merge import HEARD, VANISHED
+from opsctl.clock import span
+
+_LONGEST = 60.0
+"""Seconds between two looks at most."""
+
+
+def silent(alerts: Iterable[Alert], seconds: float, now: float) -> list[Alert]:
+    """Those that were not told of for so many seconds, as over. Pure."""
+    before, over = moment(now - seconds), moment(now)
+    late = [alert for alert in alerts if str(alert.data.get(HEARD) or alert.received) < before]
+    return [replace(alert.ended(over), data={**alert.data, "ended": VANISHED}) for alert in late]
+
+
+class Forgetter:
+    """Looks after one source with a `forget_after`, in a thread of its own, from `start` to `stop`."""
+
+    def __init__(
+        self, inbox: Inbox, source: Source, say: Callable[[str], None], clock: Callable[[], float] = time.time
+    ) -> None:
+        """Nothing is done yet."""
+        assert source.forget_after is not None  # noqa: S101 - others need none
+        self._inbox, self._source, self._say, self._clock = inbox, source, say, clock
+        self._after = span(source.forget_after)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"opsctl-forget-{source.name}", daemon=True)
+        self.error = ""
+        """Why it cannot be done just now; empty when it can."""
+        self.answered = 0.0
+        """When it last could, seconds since the epoch."""
+
+    @property
+    def name(self) -> str:
+        """Of its source."""
+        return self._source.name
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 30) -> None:
+        """End; returns when it has."""
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def once(self) -> list[Taken]:
+        """Look once; what became of those that were silent.
+
+        Raises:
+            OpsctlError: the inbox cannot be read or written.
+        """
+        told = silent(self._inbox.firing(self.name), self._after, self._clock())
+        return self._inbox.put(told) if told else []
+
+    def attempt(self) -> bool:
+        """Look once, whatever happens; whether it could be done."""
+        try:
+            taken = self.once()
+        except Exception as error:
+            # The disk or the database: the next look may go better.
+            if not self.error:
+                self._say(f"Source {self.name}: {error}; trying again until it works")
+            self.error = str(error)
+            return False
+        if taken:
+            hosts = ", ".join(sorted({each.alert.host or each.alert.key for each in taken})[:5])
+            self._say(f"Source {self.name}: {len(taken)} alerts count as over, not told for long: {hosts}")
+        self.error, self.answered = "", self._clock()
+        return True
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self.attempt()
+            self._stopped.wait(min(_LONGEST, self._after / 4))
