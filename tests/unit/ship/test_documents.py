@@ -20,6 +20,7 @@ _PAIRS = {
     "file": {"access", "change", "creation", "deletion", "info"},
     "api": {"access", "admin", "allowed", "change", "creation", "deletion", "denied", "end", "info", "start", "user"},
     "iam": {"admin", "change", "creation", "deletion", "group", "info", "user"},
+    "host": {"access", "change", "end", "info", "start"},
     "package": {"access", "change", "deletion", "info", "installation", "start"},
 }
 """What the schema allows: https://www.elastic.co/docs/reference/ecs/ecs-allowed-values-event-category"""
@@ -134,6 +135,32 @@ def test_the_ledger(kind: str, data: dict[str, Any], types: list[str], outcome: 
         assert set(types) <= _PAIRS[category]
     assert (found["event"]["hash"], found["event"]["original"]) == (record.hash, record.body)
     assert (found["event"]["id"], found["user"]) == (name, {"name": "ann", "id": "7"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "types", "outcome"),
+    [
+        ("alert-firing", ["info"], None),
+        ("alert-resolved", ["info"], None),
+        ("remediation-started", ["start"], "unknown"),
+        ("remediation-verifying", ["change"], "unknown"),
+        ("remediation-succeeded", ["end"], "success"),
+        ("remediation-failed", ["end"], "failure"),
+        ("remediation-escalated", ["end"], "failure"),
+    ],
+)
+def test_the_loop_has_a_data_set_of_its_own(kind: str, types: list[str], outcome: str | None) -> None:
+    told = {"host": "web-1", "name": "it is down", "severity": "high"}
+    data = {"step": 4, "alert": "a1", "rule": "heal", "remediation": "r1", "attempt": 1, "firing": told}
+    record = seal(Entry(kind, "run-1", {"name": "opsctl-alert", "uid": 7}, "bastion", data), 3, GENESIS, _TIME)
+    head, body = map(json.loads, audit.line(record, _ORIGIN)[1].split(b"\n")[:2])
+    assert head["create"]["_index"] == f"logs-opsctl.alert-{_ORIGIN.namespace}"
+    assert body["event"]["dataset"] == body["data_stream"]["dataset"] == "opsctl.alert"
+    assert (body["event"]["type"], body["event"].get("outcome")) == (types, outcome)
+    for category in body["event"]["category"]:
+        assert set(types) <= _PAIRS[category]
+    assert (body["transaction"], body["rule"], body["host"]) == ({"id": "r1"}, {"name": "heal"}, {"name": "web-1"})
+    assert (body["trace"], body["opsctl"]["alert"]["severity"]) == ({"id": "run-1"}, "high")
 
 
 _JSON = st.recursive(

@@ -40,7 +40,7 @@ def test_with_ilm_policies_are_put_and_named_in_the_templates() -> None:
     with Contract("ilm") as contract:
         options = Elasticsearch(url=contract.url, retention=Retention(audit=400))
         done = prepare(server(contract), options)
-        assert (done.lifecycle, len(done.changed)) == ("ilm", 7)
+        assert (done.lifecycle, len(done.changed)) == ("ilm", 9)
         phases = contract.stored["/_ilm/policy/opsctl-audit"]["policy"]["phases"]
         assert phases["delete"] == {"min_age": "400d", "actions": {"delete": {}}}
         template = contract.stored["/_index_template/logs-opsctl.audit"]

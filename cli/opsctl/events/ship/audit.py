@@ -1,4 +1,4 @@
-"""From a record of the ledger to a document of data set `opsctl.audit`. Pure."""
+"""From a record of the ledger to a document of data set `opsctl.audit`, or `opsctl.alert`. Pure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from opsctl.events.ship.shrink import readable, result
 from opsctl.ledger.record import Record
 
 DATASET = "opsctl.audit"
+LOOP = "opsctl.alert"
+"""The records of alerts and what was done about them."""
 
 _KINDS: dict[str, tuple[str, str, str, str]] = {
     "asked": ("run-asked", "process", "info", "unknown"),
@@ -41,8 +43,13 @@ _OTHER = ("", "api", "info", "success")
 def line(record: Record, origin: Origin) -> tuple[str, bytes]:
     """The document's id, and a line of a bulk request for it."""
     name = identity(record)
-    head = {"create": {"_index": f"logs-{DATASET}-{origin.namespace}", "_id": name}}
+    head = {"create": {"_index": f"logs-{dataset(record)}-{origin.namespace}", "_id": name}}
     return name, _text(head) + b"\n" + _text(document(record, name, origin))
+
+
+def dataset(record: Record) -> str:
+    """Where it belongs."""
+    return LOOP if record.kind.startswith(("alert-", "remediation-")) else DATASET
 
 
 def identity(record: Record) -> str:
@@ -65,7 +72,7 @@ def document(record: Record, name: str, origin: Origin) -> dict[str, Any]:
         "id": name,
         "kind": "event",
         "module": "opsctl",
-        "dataset": DATASET,
+        "dataset": dataset(record),
         "provider": "opsctl",
         "sequence": record.seq,
         "created": record.time,
@@ -80,7 +87,7 @@ def document(record: Record, name: str, origin: Origin) -> dict[str, Any]:
     if reason:
         event["reason"] = readable(str(reason))[:1024]
     asker = _mapping(content.get("requester"))
-    found = origin.common(DATASET, record.run_id)
+    found = origin.common(dataset(record), record.run_id)
     found |= {
         "@timestamp": record.time,
         "event": event,
@@ -100,9 +107,41 @@ def document(record: Record, name: str, origin: Origin) -> dict[str, Any]:
         name_, uid = readable(str(asker["name"])), str(asker.get("uid", ""))
         found["user"] = {"name": name_, "id": uid}
         found["related"]["user"] = [name_]
+    if dataset(record) == LOOP:
+        _loop(found, record, data)
     if content.get("host"):
         found["observer"] = {"name": content["host"], "hostname": content["host"]}
     return found
+
+
+_PHASES = {"remediation-started": "start", "remediation-succeeded": "end", "remediation-closed": "end"}
+_PHASES |= {"remediation-escalated": "end", "remediation-suppressed": "end", "remediation-failed": "end"}
+_OUTCOMES = {"remediation-succeeded": "success", "remediation-failed": "failure", "remediation-escalated": "failure"}
+
+
+def _loop(found: dict[str, Any], record: Record, data: Mapping[str, Any]) -> None:
+    """What is said of an alert and of a remediation, by the fields that ECS has for it."""
+    event, told = found["event"], _mapping(data.get("firing"))
+    if record.kind.startswith("alert-"):
+        del event["outcome"]
+        event |= {"kind": "alert", "category": ["host"], "type": ["info"]}
+    else:
+        phase = _PHASES.get(record.kind, "change")
+        # Of these two, only a process begins and ends.
+        event |= {"category": ["configuration", "process"] if phase == "change" else ["process"], "type": [phase]}
+        event["outcome"] = _OUTCOMES.get(record.kind, "unknown")
+    names = {"rule": ("rule", "name"), "remediation": ("transaction", "id")}
+    for key, (place, field) in names.items():
+        if data.get(key):
+            found[place] = {field: readable(str(data[key]))[:1024]}
+    about = {"id": data.get("alert"), **{name: told.get(name) for name in ("source", "name", "severity", "url", "key")}}
+    found["opsctl"]["alert"] = {name: readable(str(value))[:1024] for name, value in about.items() if value}
+    found["opsctl"]["remediation"] = {
+        name: data[name] for name in ("attempt", "state", "guard", "verdict") if data.get(name)
+    }
+    if told.get("host"):
+        found["host"] = {"name": readable(str(told["host"]))[:1024]}
+        found["related"]["hosts"] = [found["host"]["name"]]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

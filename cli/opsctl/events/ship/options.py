@@ -47,6 +47,7 @@ class Retention(BaseModel):
     run: Days = 180
     task: Days = 90
     audit: Days = 1095
+    alert: Days = 365
 
 
 class Elasticsearch(BaseModel):

@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 from opsctl.events.ship.options import Elasticsearch
 
-VERSION = 1
+VERSION = 2
 """Counts up with every change that is not a setting's."""
 
-DATASETS: tuple[Literal["run", "task", "audit"], ...] = ("run", "task", "audit")
+Dataset = Literal["run", "task", "audit", "alert"]
+DATASETS: tuple[Dataset, ...] = ("run", "task", "audit", "alert")
 PRIORITY = 500
 """Elasticsearch's own templates for `logs-*-*` have 100."""
 
@@ -60,6 +61,8 @@ def mappings() -> dict[str, Any]:
             "observer": _object(**_keywords("name", "hostname")),
             "service": _object(**_keywords("name")),
             "trace": _object(id=_KEYWORD),
+            "transaction": _object(id=_KEYWORD),
+            "rule": _object(name=_KEYWORD),
             "span": _object(id=_KEYWORD),
             "host": _object(**_keywords("name", "hostname"), ip={"type": "ip", "ignore_malformed": True}),
             "user": _object(**_keywords("name", "id")),
@@ -81,6 +84,8 @@ def mappings() -> dict[str, Any]:
                     no_log=_BOOLEAN,
                 ),
                 audit=_object(**_keywords("kind", "previous", "rule", "verdict", "plan_hash")),
+                alert=_object(**_keywords("id", "source", "name", "severity", "url", "key")),
+                remediation=_object(attempt=_LONG, **_keywords("state", "guard", "verdict")),
                 stats=_object(
                     **dict.fromkeys(
                         ("ok", "changed", "failures", "unreachable", "skipped", "rescued", "ignored", "hosts"), _LONG
@@ -112,7 +117,7 @@ def component() -> dict[str, Any]:
     return _marked({"template": {"settings": settings, "mappings": mappings()}})
 
 
-def index(dataset: Literal["run", "task", "audit"], options: Elasticsearch, lifecycle: Lifecycle) -> dict[str, Any]:
+def index(dataset: Dataset, options: Elasticsearch, lifecycle: Lifecycle) -> dict[str, Any]:
     """The index template of one data set: `logs-opsctl.DATASET`."""
     template: dict[str, Any] = {}
     if lifecycle == "ilm":
@@ -130,7 +135,7 @@ def index(dataset: Literal["run", "task", "audit"], options: Elasticsearch, life
     )
 
 
-def policy(dataset: Literal["run", "task", "audit"], options: Elasticsearch) -> dict[str, Any]:
+def policy(dataset: Dataset, options: Elasticsearch) -> dict[str, Any]:
     """The ILM policy `opsctl-DATASET`."""
     days = getattr(options.retention, dataset)
     hot = {"actions": {"rollover": {"max_age": "30d", "max_primary_shard_size": "25gb"}}}
