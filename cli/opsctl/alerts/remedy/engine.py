@@ -28,7 +28,7 @@ from opsctl.clock import seconds, stamp, uuid7
 
 _AT_ONCE = 200
 """Alerts that are decided in one turn: what runs is looked after in between."""
-_HORIZON = 86400
+_HORIZON = 3600
 """Seconds of remediations that guards look back over, at least."""
 _REMEMBERED = 20_000
 _RECHECK = 2.0
@@ -173,7 +173,7 @@ class Engine:
         if not due and not again:
             return
         known = self._inbox.known([*due, *(remedy.alert_id for remedy in again)])
-        case = _Case(book, self._picture(now), now, self._policies(), self._earlier(book, now))
+        case = _Case(book, self._picture(book, now), now, self._policies(), self._earlier(book, now))
         for remedy in again:
             self._reconsider(remedy, known.get(remedy.alert_id), case)
         claims = []
@@ -252,8 +252,8 @@ class Engine:
             result={**result, "began": stamp(now)},
         )
 
-    def _picture(self, now: float) -> Picture:
-        back = max(_HORIZON, self._book().memory)
+    def _picture(self, book: Book, now: float) -> Picture:
+        back = max(_HORIZON, book.memory)
         remedies = self._remedies.since(stamp(now - back), self._open.values())
         alerts = self._inbox.known({one.alert_id for one in remedies})
         base = World(bounds=self._bounds, storm=self._storms.storm(at(now)))

@@ -49,7 +49,10 @@ def judged(
     except Unrenderable as error:
         text = str(error)
         return Judgement("escalate", text, verdict={"verdict": "escalate", "guard": "order", "reason": text})
-    verdict = (accepted if yes else decide)(rule, alert, picture.world(frozenset(hosts), **known), now)
+    world = picture.world(frozenset(hosts), **known)
+    if hosts:
+        hosts = tuple(sorted(world.wanted(alert)))
+    verdict = (accepted if yes else decide)(rule, alert, world, now)
     said = verdict.plain()
     if rule.mode == "shadow":
         would = rule.do.text if verdict.verdict == "go" else f"{verdict.verdict}: {verdict.reason}"
