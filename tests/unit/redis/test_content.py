@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-ROLES = ("redis_cluster", "stack")
+ROLES = ("heal", "redis_cluster", "stack")
 # Worked out at run time, or a variable of a host: the text says how.
 NO_DEFAULT = {
+    "heal_process_pattern",
+    "heal_service_units",
     "redis_cluster_address",
     "redis_cluster_hosts",
     "redis_cluster_password_file",
