@@ -16,6 +16,7 @@ from opsctl.alerts.remedy.engine import Engine
 from opsctl.alerts.remedy.follow import Follow
 from opsctl.alerts.remedy.forecast import Forecast
 from opsctl.alerts.remedy.lead import Lead
+from opsctl.alerts.remedy.maintenance import Maintenance
 from opsctl.alerts.remedy.places import Places
 from opsctl.alerts.remedy.record import Recorder
 from opsctl.alerts.remedy.store import Remedies
@@ -95,12 +96,17 @@ class Service:
         self._stack.callback(verifier.close)
         self._places.start()
         self._stack.callback(self._places.close)
+        maintenance = Maintenance(self.sources.maintained, self._watched, self._tell)
+        if self._settings.monitor.zabbix.on:
+            maintenance.start()
+            self._stack.callback(maintenance.close)
         self.engine = Engine(
             self._inbox,
             self._lead,
             book=self._book,
             bounds=self._settings.alerts.guards,
             hosts=self._places,
+            maintenance=maintenance,
             policies=Forecast(self._home, self._settings),
         )
         self.engine.begin()
@@ -150,6 +156,10 @@ class Service:
             f"ready{where}; sources: {names}; rules: {modes[0]} active, {modes[1]} proposing, {modes[2]} in shadow "
             f"(version {book.version})"
         )
+
+    def _watched(self) -> set[str]:
+        """Hosts that may be put into maintenance, as far as it matters here."""
+        return {*self._places().members, *(alert.host for alert in self._inbox.firing() if alert.host)}
 
     def _book(self) -> Book:
         """The rules that hold now."""

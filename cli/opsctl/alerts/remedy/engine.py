@@ -7,9 +7,9 @@ One thread turns: news from the inbox, new alerts decided, open remediations mov
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 
 from opsctl.alerts.alert import Alert
 from opsctl.alerts.guards.config import Bounds
@@ -57,10 +57,14 @@ class Engine:
         book: Callable[[], Book],
         bounds: Bounds,
         hosts: Callable[[], Hosts] = Hosts,
+        maintenance: Callable[[], Mapping[str, datetime | None]] = dict,
         policies: Callable[[], Policies] = lambda: lambda _order, _alert: {},
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`book`: the rules that hold now. `hosts`: what the inventory says. `policies`: asked once a turn."""
+        """`book`: the rules that hold now. `hosts`: what the inventory says. `maintenance`: hosts that people work on.
+
+        `policies`: asked once a turn.
+        """
         self._inbox = inbox
         self._lead = lead
         self._remedies: Remedies = lead.remedies
@@ -68,6 +72,7 @@ class Engine:
         self._bounds = bounds
         self._storms = Storms(bounds.storm)
         self._hosts = hosts
+        self._maintenance = maintenance
         self._policies = policies
         self._clock = clock
         self._version = ""
@@ -256,7 +261,7 @@ class Engine:
         back = max(_HORIZON, book.memory)
         remedies = self._remedies.since(stamp(now - back), self._open.values())
         alerts = self._inbox.known({one.alert_id for one in remedies})
-        base = World(bounds=self._bounds, storm=self._storms.storm(at(now)))
+        base = World(bounds=self._bounds, storm=self._storms.storm(at(now)), maintenance=self._maintenance())
         return Picture(remedies, alerts, self._inbox.firing(), self._hosts(), base)
 
     def _earlier(self, book: Book, now: float) -> list[Alert]:

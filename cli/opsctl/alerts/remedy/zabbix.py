@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -74,6 +74,20 @@ class Sources:
 
             with _told():
                 lift(self._zabbix(), name)
+
+    def maintained(self, hosts: Collection[str]) -> frozenset[str]:
+        """Which of these hosts are in a maintenance window that is not one of ours."""
+        if self._make is None:
+            return frozenset()
+        from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.maintenance import PREFIX, in_maintenance
+
+        with _told():
+            windows = self._zabbix().call("maintenance.get", {"output": ["name"]})
+            if all(str(window["name"]).startswith(PREFIX) for window in windows):
+                # Mostly there are none, and hosts may be thousands.
+                return frozenset()
+            found = in_maintenance(self._zabbix(), hosts)
+        return frozenset(host for host, window in found.items() if not window.startswith(PREFIX))
 
     def warm(self) -> None:
         """Load what asking needs now, not when the first problem waits for it."""

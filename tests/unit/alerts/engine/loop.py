@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,8 @@ class Loop:
         self.workers = Workers(self.desk)
         self.monitoring = Monitoring()
         self.told: list[str] = []
+        self.maintenance: dict[str, datetime | None] = {}
+        """Hosts that people work on."""
         self.ahead = 0.0
         """Seconds by which the clock of the loop is ahead."""
         self.again()
@@ -149,7 +152,14 @@ class Loop:
         follow = Follow(self.desk, self.workers, self.told.append)  # type: ignore[arg-type]
         self.lead = Lead(self.inbox, self.remedies, follow, self.aftercare)
         self.lead.verifier = self.verifier = Verifier()  # type: ignore[assignment]
-        self.engine = Engine(self.inbox, self.lead, book=lambda: self.book, bounds=self.bounds, clock=self.clock)
+        self.engine = Engine(
+            self.inbox,
+            self.lead,
+            book=lambda: self.book,
+            bounds=self.bounds,
+            maintenance=lambda: self.maintenance,
+            clock=self.clock,
+        )
         self.engine.begin()
         self.recorder = Recorder(self.desk, self.inbox, self.remedies, self.told.append)
 
