@@ -45,9 +45,12 @@ def taken(book: Book, problem: str, **values: object) -> str:
         ("redis-slots-uncovered", "redis-cluster-broken"),
         ("redis-replication-broken", "redis-cluster-broken"),
         ("redis-memory-high", ""),
+        ("disk-full", "disk-full"),
+        ("inodes-low", "disk-full"),
+        ("agent-down", "agent-down"),
     ],
 )
-def test_a_problem_of_redis_has_its_rule(book: Book, problem: str, rule: str) -> None:
+def test_a_problem_has_its_rule(book: Book, problem: str, rule: str) -> None:
     assert taken(book, problem) == rule
 
 
