@@ -124,7 +124,7 @@ def action(wish: Wish, names: Names) -> Part:
             {"conditiontype": 0, "operator": 0, "value": number} for number in names.ids("hostgroup", shape["groups"])
         ]
         return {
-            **{key: shape[key] for key in ("name", "status", "eventsource", "pause_suppressed")},
+            **{key: shape[key] for key in ("name", "status", "pause_suppressed")},
             "esc_period": "1h",
             "filter": {"evaltype": 2, "conditions": conditions},
             "operations": [{**send, "esc_step_from": 1, "esc_step_to": 1, "esc_period": "0"}],
@@ -135,4 +135,6 @@ def action(wish: Wish, names: Names) -> Part:
     selected = ("selectOperations", "selectRecoveryOperations", "selectUpdateOperations", "selectFilter")
     more = dict.fromkeys(selected, "extend")
     name = f"{wish.name}: tell problems"
-    return Part("action", "action", "name", "actionid", name, wanted, read, params, more=more)
+    # What it is about can be said once only.
+    first = {"eventsource": "0"}
+    return Part("action", "action", "name", "actionid", name, wanted, read, params, more=more, first=first)

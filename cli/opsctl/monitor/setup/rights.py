@@ -38,7 +38,9 @@ def role(zabbix: Zabbix, wish: Wish) -> Part:
     methods = [*METHODS, *(["history.push"] if zabbix.version >= (7, 0, 0) else [])]
 
     def wanted(present: Shape | None) -> Shape:
-        known = present or {"actions": {}, "ui": {}}
+        # Each type of role knows others: those of a new type are told once it has that type.
+        same = present is not None and present["type"] == _TYPES[wish.rights]
+        known = present if present and same else {"actions": {}, "ui": {}}
         return {
             "name": wish.name,
             "type": _TYPES[wish.rights],
