@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-ROLES = ("heal", "redis_cluster", "stack")
+ROLES = ("heal", "redis_cluster", "stack", "zabbix", "zabbix_agent", "zabbix_server")
 # Worked out at run time, or a variable of a host: the text says how.
 NO_DEFAULT = {
     "heal_process_pattern",
@@ -22,6 +22,18 @@ NO_DEFAULT = {
     "stack_heal_group",
     "stack_name",
     "stack_template",
+    "zabbix_agent_host",
+    "zabbix_hosts",
+    "zabbix_owner",
+    "zabbix_server_admin_password_file",
+    "zabbix_server_backup_file",
+    "zabbix_server_ca_file",
+    "zabbix_server_name",
+    "zabbix_server_tls_names",
+    "zabbix_server_token_file",
+    "zabbix_server_url",
+    "zabbix_token",
+    "zabbix_url",
 }
 
 
@@ -76,7 +88,8 @@ def test_every_variable_that_is_used_is_documented_or_internal(root: Path, role:
         if path.suffix in (".yml", ".j2") and "meta" not in path.parts:
             used |= set(re.findall(rf"(?<![\w.'])({role}_\w+)", path.read_text(encoding="utf-8")))
     modules = {path.stem for path in (root / "plugins" / "modules").glob("*.py")}
-    assert used - set(options(root, role)) - modules - {"stack_outputs", "stack_id"} == set()
+    others = {name for other in ROLES for name in options(root, other)}
+    assert used - others - modules - {"stack_outputs", "stack_id"} == set()
 
 
 def test_parameters_of_the_template_are_told_in_two_languages(template: dict[str, Any]) -> None:
