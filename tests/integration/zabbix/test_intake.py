@@ -30,7 +30,9 @@ class Lab:
         self.setup = Setup(server, home)
         self.setup()
         (home / "config.toml").write_text(
-            f'[alerts]\nlisten = "0.0.0.0:0"\n[monitor.zabbix]\nurl = "{server.url}"\ntimeout = 10\n'
+            f'[monitor.zabbix]\nurl = "{server.url}"\ntimeout = 10\n[alerts]\nlisten = "0.0.0.0:0"\n'
+            '[[alerts.sources]]\nname = "zabbix"\nkind = "zabbix"\nmin_severity = "average"\n'
+            'tags = {opsctl_problem = "redis-process-down", opsctl_stack = ""}\n'
         )
         self.host: Watched = watch(self.setup)
         self.host.send(1)

@@ -220,6 +220,15 @@ def test_many_threads_put_the_same_and_it_is_one(inbox: Inbox) -> None:
     assert {each.count for each in found} == {8}
 
 
+def test_a_storm_is_stored_and_each_of_it_once(inbox: Inbox) -> None:
+    storm = [alert(str(number), host=f"web-{number % 500}") for number in range(5000)]
+    futures = [inbox.submit(storm[first : first + 10]) for first in range(0, 5000, 10)]
+    assert sum(len(future.result(60)) for future in futures) == 5000
+    assert {taken.what for taken in inbox.put(storm)} == {"again"}
+    assert len(inbox.hosts("zabbix")) == 5000
+    assert inbox.refused == 0
+
+
 def test_a_full_inbox_says_so_and_takes_again(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "WAITING", 3)
     with inbox.database.write():
