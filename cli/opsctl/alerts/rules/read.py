@@ -134,7 +134,7 @@ class _Reading:
     def _rule(self, body: Any, tree: Any, place: list[Any], path: str, *, shipped: bool) -> None:
         known = self._shipped if shipped else self._own
         at = line(tree, place)
-        name = str(body.get("name", "")) if isinstance(body, dict) else ""
+        name = str(body.get("name", ""))[:80] if isinstance(body, dict) else ""
         try:
             rule = Rule.model_validate(body)
         except ValidationError as error:
@@ -197,7 +197,7 @@ class _Reading:
 
 def _told(name: str, error: Any) -> tuple[str, str]:
     """Where in the rule, and what."""
-    location = [part for part in error["loc"] if not (isinstance(part, str) and ("[" in part or "-" in part[8:9]))]
+    location = error["loc"]
     message = " ".join(error["msg"].removeprefix("Value error, ").split())
     if error["type"] == "extra_forbidden":
         above = next((str(part) for part in reversed(location[:-1]) if isinstance(part, str)), "")

@@ -29,7 +29,8 @@ class Fault:
     def __str__(self) -> str:
         """One line: what, where, what to do."""
         line = f", line {self.line}" if self.line else ""
-        return f"{self.path}{line}: {self.where + ': ' if self.where else ''}{self.message}"
+        # Names and keys are whatever somebody has written.
+        return " ".join(f"{self.path}{line}: {self.where + ': ' if self.where else ''}{self.message}".split())
 
 
 class Broken(Exception):

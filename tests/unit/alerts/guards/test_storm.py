@@ -34,6 +34,13 @@ def test_a_storm_goes_on_while_alerts_come() -> None:
     assert storms.storm(NOW + timedelta(seconds=99)) == NOW + timedelta(seconds=99 - 5 + 30)
 
 
+def test_memory_does_not_grow_with_alerts() -> None:
+    storms = Storms(BOUNDS)
+    for number in range(5000):
+        storms = storms.heard(NOW + timedelta(milliseconds=10 * number))
+    assert len(storms.buckets) == BOUNDS.within
+
+
 def test_a_clock_that_goes_back_counts_on() -> None:
     storms = Storms(BOUNDS).heard(NOW, 6).heard(NOW - timedelta(hours=1), 5)
     assert storms.storm(NOW) is not None

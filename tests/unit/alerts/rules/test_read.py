@@ -126,6 +126,7 @@ def test_the_version_is_that_of_what_the_rules_say() -> None:
         (BAD, 'line 3: redis-process-down: match.trigger.0: "/(/" is no regular'),
         ("- {name: a, match: {host: b}, do: {command: uptime}, limit: []}", "a command needs hosts"),
         ("- {name: a b, match: {host: b}, do: {notify: x}}", "name: string should match"),
+        ('- {name: "a\\nb", "c\\n d": 1}', "a b: c d: unknown key"),
         ("- 7", "rule 1: input should be"),
         ("rulez: []", "rulez: unknown key (did you mean rules?)"),
         ("a: &a [*a]", "or it holds itself"),
@@ -184,8 +185,10 @@ def test_what_an_editor_leaves_behind_is_not_read(places: Places) -> None:
 
 _MODELS = (File, Rule, Match, Count, Do, Verify, Failure, Guards)
 KEYS = st.sampled_from(sorted({field.alias or name for model in _MODELS for name, field in model.model_fields.items()}))
-LEAVES = st.sampled_from(["a", "", "5m", ">=high", "/(/", "{{", "20%", "gone", "off"]) | st.none() | st.booleans()
-LEAVES |= st.integers(-5, 5) | st.floats(allow_nan=True)
+LEAVES = (
+    st.sampled_from(["a", "", "a\n b", "5m", ">=high", "/(/", "{{", "20%", "gone", "off"]) | st.none() | st.booleans()
+)
+LEAVES |= st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=True)
 DATA = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=25
 )
