@@ -46,9 +46,9 @@ def options(root: Path, role: str) -> dict[str, dict[str, Any]]:
     return {name: spec for entry in specs.values() for name, spec in entry["options"].items()}
 
 
-@pytest.fixture(scope="module")
-def template(root: Path) -> dict[str, Any]:
-    found: dict[str, Any] = load(root / "playbooks" / "redis_cluster" / "stack.ros.yml")
+@pytest.fixture(scope="module", params=["redis_cluster", "zabbix"])
+def template(root: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
+    found: dict[str, Any] = load(root / "playbooks" / request.param / "stack.ros.yml")
     return found
 
 
@@ -107,8 +107,17 @@ def test_every_parameter_is_in_one_group_and_is_used(template: dict[str, Any]) -
     assert unused == []
 
 
-def test_redis_is_open_inside_the_vpc_only(template: dict[str, Any]) -> None:
+def test_only_ssh_and_the_front_end_are_open_outside_the_vpc(template: dict[str, Any]) -> None:
     vpc = template["Resources"]["Vpc"]["Properties"]["CidrBlock"]
+    assert vpc == {"Ref": "VpcCidr"}
     rules = template["Resources"]["SecurityGroup"]["Properties"]["SecurityGroupIngress"]
-    assert [rule["SourceCidrIp"] for rule in rules if rule["PortRange"] != "22/22"] == [vpc] * 4
+    outside = {rule["PortRange"] for rule in rules if rule["SourceCidrIp"] != vpc}
+    assert outside <= {"22/22", "443/443", "10051/10051"}
+    assert {str(rule["SourceCidrIp"]) for rule in rules} == {str(vpc), str({"Ref": "OperatorCidr"})}
     assert template["Parameters"]["InternetMaxBandwidthOut"]["Default"] == 0
+
+
+def test_redis_is_open_inside_the_vpc_only(root: Path) -> None:
+    template = load(root / "playbooks" / "redis_cluster" / "stack.ros.yml")
+    rules = template["Resources"]["SecurityGroup"]["Properties"]["SecurityGroupIngress"]
+    assert {rule["PortRange"] for rule in rules if rule["SourceCidrIp"] == {"Ref": "OperatorCidr"}} == {"22/22"}
