@@ -87,7 +87,8 @@ def rehearse(  # noqa: PLR0917 - Typer passes options by name
 ) -> None:
     """Say what rules would have done with alerts of the past. Nothing is run, nothing is told to anybody.
 
-    It is assumed that each remediation takes 30 seconds and helps, and that no person was in the way.
+    It is assumed that each remediation takes 30 seconds and helps, that no person was in the way, and that groups have
+    the hosts that the alerts name.
     """
     from opsctl.alerts.rules.replay import replay as replayed
     from opsctl.output import emit
