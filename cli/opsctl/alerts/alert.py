@@ -167,8 +167,11 @@ def text(value: Any, most: int = LONG) -> str:
     """A text that can be stored and shown on one line: valid Unicode, no control characters, not too long."""
     if value is None:
         return ""
-    raw = str(value)[: 4 * most].encode("utf-8", "replace").decode("utf-8")
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in raw).split())
+    raw = str(value)[: 4 * most]
+    if not (raw.isascii() and raw.isprintable()):
+        valid = raw.encode("utf-8", "replace").decode("utf-8")
+        raw = "".join(letter if letter.isprintable() else " " for letter in valid)
+    line = " ".join(raw.split())
     return line if len(line) <= most else line[: most - 1] + "…"
 
 

@@ -13,6 +13,7 @@ from opsctl.alerts.guards.config import Bounds
 from opsctl.alerts.sources.path import parse
 from opsctl.clock import span
 from opsctl.errors import ConfigError
+from opsctl.monitor.config import secret_file
 
 _LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
 SMALLEST = 16
@@ -152,7 +153,7 @@ class Source(BaseModel):
         if self.secret_env:
             where, value = f"environment variable {self.secret_env}", os.environ.get(self.secret_env, "").strip()
         else:
-            path = self.secret_file or home / "monitor" / "webhook.secret"
+            path = self.secret_file or secret_file(home)
             where = str(path)
             try:
                 value = path.read_text(encoding="utf-8").strip()

@@ -152,9 +152,11 @@ class Inbox:
         query = select(alerts).where(alerts.c.state == "firing").order_by(alerts.c.id)
         return self._all(query.where(alerts.c.source == source) if source else query)
 
-    def hosts(self, source: str) -> dict[str, str]:
-        """The hosts of all that are not over, by their keys."""
-        query = select(alerts.c.key, alerts.c.host).where(alerts.c.source == source, alerts.c.state == "firing")
+    def hosts(self, source: str, kind: str) -> dict[str, str]:
+        """The hosts of all that are not over, by their keys. `kind`: a source of this name may have been another."""
+        query = select(alerts.c.key, alerts.c.host).where(
+            alerts.c.source == source, alerts.c.kind == kind, alerts.c.state == "firing"
+        )
         with self.database.read() as connection:
             return {row.key: row.host for row in connection.execute(query)}
 

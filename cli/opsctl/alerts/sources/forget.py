@@ -62,7 +62,8 @@ class Forgetter:
         Raises:
             OpsctlError: the inbox cannot be read or written.
         """
-        told = silent(self._inbox.firing(self.name), self._after, self._clock())
+        own = [alert for alert in self._inbox.firing(self.name) if alert.kind == self._source.kind]
+        told = silent(own, self._after, self._clock())
         return self._inbox.put(told) if told else []
 
     def attempt(self) -> bool:

@@ -168,7 +168,7 @@ class Poller:
     def _know(self) -> None:
         newest = self._inbox.newest()
         if newest != self._change:
-            self._firing, self._change = self._inbox.hosts(self.name), newest
+            self._firing, self._change = self._inbox.hosts(self.name, "zabbix"), newest
 
     def _told(self, asker: Asker, events: Iterable[str]) -> list[Alert]:
         received = moment(self._clock())

@@ -146,6 +146,6 @@ class Watcher:
         now = self._clock()
         window = Window(int((now - span(self._source.within)) * 1e6))
         hits = self._searcher.search(self._query, window, MOST).hits
-        firing = {alert.key: alert for alert in self._inbox.firing(self.name)}
+        firing = {alert.key: alert for alert in self._inbox.firing(self.name) if alert.kind == "search"}
         told = judged(self._source, hits, firing, now)
         return self._inbox.put(told) if told else []

@@ -225,7 +225,7 @@ def test_a_storm_is_stored_and_each_of_it_once(inbox: Inbox) -> None:
     futures = [inbox.submit(storm[first : first + 10]) for first in range(0, 5000, 10)]
     assert sum(len(future.result(60)) for future in futures) == 5000
     assert {taken.what for taken in inbox.put(storm)} == {"again"}
-    assert len(inbox.hosts("zabbix")) == 5000
+    assert len(inbox.hosts("zabbix", "zabbix")) == 5000
     assert inbox.refused == 0
 
 

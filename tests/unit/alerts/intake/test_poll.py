@@ -234,6 +234,12 @@ def test_the_past_before_the_first_start_is_left_alone(lab: Lab) -> None:
     assert lab.inbox.find() == []
 
 
+def test_alerts_of_a_source_that_was_another_before_are_left_alone(lab: Lab) -> None:
+    lab.inbox.put([made("zabbix", "webhook", "queue is long", received=RECEIVED)])
+    assert lab.poller.once() == []
+    assert lab.states() == {"queue is long": "firing"}
+
+
 def test_clocks_that_disagree_do_no_harm(lab: Lab) -> None:
     lab.now = 1_000_000_000.0
     event = lab.problem(clock=1_900_000_000)
