@@ -54,7 +54,8 @@ class Healing:
         self.lab = lab
         host, port = lab.server.trapper
         (folder / "heal.yml").write_text(HEAL.format(host=host, port=port, value=value))
-        (folder / "hosts").write_text("localhost ansible_connection=local\n")
+        python = "ansible_python_interpreter={{ ansible_playbook_python }}"
+        (folder / "hosts").write_text(f"localhost ansible_connection=local {python}\n")
         rules = lab.home / "rules.d"
         rules.mkdir()
         text = RULES.replace("WITHIN", within).replace("SILENCE", str(silence).lower())

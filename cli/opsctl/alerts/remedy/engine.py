@@ -16,7 +16,7 @@ from opsctl.alerts.guards.config import Bounds
 from opsctl.alerts.guards.storm import Storms
 from opsctl.alerts.guards.world import World
 from opsctl.alerts.inbox import Inbox
-from opsctl.alerts.machine import ENDS
+from opsctl.alerts.machine import ENDS, State
 from opsctl.alerts.remedy.judge import Judgement, Policies, judged
 from opsctl.alerts.remedy.lead import Lead
 from opsctl.alerts.remedy.picture import Hosts, Picture, at
@@ -26,10 +26,11 @@ from opsctl.alerts.rules.match import match
 from opsctl.alerts.rules.rule import Rule
 from opsctl.clock import seconds, stamp, uuid7
 
-_AT_ONCE = 200
+_AT_ONCE = 500
 """Alerts that are decided in one turn: what runs is looked after in between."""
 _HORIZON = 3600
 """Seconds of remediations that guards look back over, at least."""
+_UNDONE: tuple[State, ...] = ("held", "proposed", "shadowed", "suppressed")
 _REMEMBERED = 20_000
 _RECHECK = 2.0
 """Seconds until what is held without a time is asked about again."""
@@ -58,7 +59,7 @@ class Engine:
         bounds: Bounds,
         hosts: Callable[[], Hosts] = Hosts,
         maintenance: Callable[[], Mapping[str, datetime | None]] = dict,
-        policies: Callable[[], Policies] = lambda: lambda _order, _alert: {},
+        policies: Callable[[], Policies] = lambda: lambda _order, _alert, _rule: {},
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`book`: the rules that hold now. `hosts`: what the inventory says. `maintenance`: hosts that people work on.
@@ -79,6 +80,8 @@ class Engine:
         self._cursor = 0
         self._step = 0
         self._open: dict[str, Remedy] = {}
+        self._firing: dict[str, Alert] = {}
+        """All alerts that are not over."""
         self._heard: dict[str, None] = {}
         """New alerts that were counted, the oldest first."""
         self._due: dict[str, float] = {}
@@ -91,6 +94,7 @@ class Engine:
         self._cursor, self._step = self._inbox.newest(), self._remedies.newest()
         self._open = {remedy.id: remedy for remedy in self._remedies.open()}
         firing = self._inbox.firing()
+        self._firing = {alert.id: alert for alert in firing}
         taken = self._remedies.of_alerts(alert.id for alert in firing)
         self._due = {alert.id: 0.0 for alert in firing if alert.id not in taken}
         # A storm may have been going on when the service was stopped.
@@ -122,7 +126,7 @@ class Engine:
             # What no rule took may be another one's now.
             self._version = book.version
             self._due |= dict.fromkeys(self._due, 0.0)
-            self._due |= {alert.id: 0.0 for alert in self._unclaimed(self._inbox.firing())}
+            self._due |= {alert.id: 0.0 for alert in self._unclaimed(list(self._firing.values()))}
         self._news()
         self._others()
         self._decide(book, now)
@@ -133,12 +137,14 @@ class Engine:
         """What changed in the inbox."""
         alerts, self._cursor = self._inbox.changed_since(self._cursor)
         over = {alert.id: alert for alert in alerts if not alert.firing}
+        self._firing |= {alert.id: alert for alert in alerts if alert.firing}
         fresh_ones = self._unclaimed([alert for alert in alerts if alert.firing])
         self._hear(fresh_ones)
         for alert in fresh_ones:
             self._due[alert.id] = 0.0
         for name in over:
             self._due.pop(name, None)
+            self._firing.pop(name, None)
         for remedy in [one for one in self._open.values() if one.alert_id in over]:
             if remedy.state in ("held", "proposed", "waiting"):
                 when = over[remedy.alert_id].resolved
@@ -258,11 +264,13 @@ class Engine:
         )
 
     def _picture(self, book: Book, now: float) -> Picture:
-        back = max(_HORIZON, book.memory)
-        remedies = self._remedies.since(stamp(now - back), self._open.values())
+        # What is still to be decided, or was not done, is no past that matters to guards: in a storm that is most.
+        recent = self._remedies.since(stamp(now - max(_HORIZON, book.memory)), without=_UNDONE)
+        going = [remedy for remedy in self._open.values() if remedy.state not in _UNDONE]
+        remedies = list({remedy.id: remedy for remedy in (*recent, *going)}.values())
         alerts = self._inbox.known({one.alert_id for one in remedies})
         base = World(bounds=self._bounds, storm=self._storms.storm(at(now)), maintenance=self._maintenance())
-        return Picture(remedies, alerts, self._inbox.firing(), self._hosts(), base)
+        return Picture(remedies, alerts, self._firing.values(), self._hosts(), base)
 
     def _earlier(self, book: Book, now: float) -> list[Alert]:
         """Alerts of the past, as far as any rule counts them."""

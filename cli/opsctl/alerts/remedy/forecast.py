@@ -10,6 +10,7 @@ from typing import Any
 from opsctl.alerts.alert import Alert
 from opsctl.alerts.remedy.child import service
 from opsctl.alerts.remedy.judge import Policies
+from opsctl.alerts.rules.rule import Rule
 from opsctl.clock import now, uuid7
 from opsctl.errors import OpsctlError
 from opsctl.orders.spec import Spec
@@ -34,19 +35,20 @@ class Forecast:
         try:
             policy = load(self._home)
         except OpsctlError:
-            return lambda _order, _alert: {}
-        return lambda order, alert: self._known(policy, order, alert)
+            return lambda _order, _alert, _rule: {}
+        return lambda order, alert, rule: self._known(policy, order, alert, rule)
 
-    def _known(self, policy: Policy, order: Spec, alert: Alert) -> Mapping[str, Any]:
+    def _known(self, policy: Policy, order: Spec, alert: Alert, rule: Rule) -> Mapping[str, Any]:
         known: dict[str, Any] = {}
-        request = self._request(order, alert)
         if policy.calendar.freezes or policy.calendar.windows:
-            decision = decide(request, self._home.stat().st_uid, policy)
+            decision = decide(self._request(order, alert), self._home.stat().st_uid, policy)
             if decision.calendar:
                 known["frozen"] = f"{decision.rule.partition(':')[2]}: {decision.text}"
-        findings = case_of(request).findings
-        if findings is not None:
-            known["risky"] = rank(worst(findings)) >= rank("high")
+        if rule.guards.approval == "risky":
+            # A playbook is read for it.
+            findings = case_of(self._request(order, alert)).findings
+            if findings is not None:
+                known["risky"] = rank(worst(findings)) >= rank("high")
         return known
 
     def _request(self, order: Spec, alert: Alert) -> RunRequest:

@@ -31,7 +31,7 @@ class Judgement:
     """What would be changed."""
 
 
-Policies = Callable[[Spec, Alert], Mapping[str, Any]]
+Policies = Callable[[Spec, Alert, Rule], Mapping[str, Any]]
 """What the policy says of an order beforehand: parts of the guards' world such as `frozen`."""
 
 
@@ -45,7 +45,7 @@ def judged(
         # Asked first: what cannot be ordered need not be decided.
         if rule.do.kind != "notify":
             hosts = scope(rule, alert, picture.members)
-            known = policies(spec(rule, alert), alert)
+            known = policies(spec(rule, alert), alert, rule)
     except Unrenderable as error:
         text = str(error)
         return Judgement("escalate", text, verdict={"verdict": "escalate", "guard": "order", "reason": text})

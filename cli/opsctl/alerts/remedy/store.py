@@ -167,12 +167,11 @@ class Remedies:
                     found.setdefault(row["alert_id"], []).append(_remedy(row))
         return found
 
-    def since(self, time: str, more: Iterable[Remedy] = ()) -> list[Remedy]:
-        """Those that were made or moved at or after this time, the oldest first; and `more`, each once."""
-        query = select(remediations).where(remediations.c.updated >= time).order_by(remediations.c.id)
+    def since(self, time: str, *, without: Iterable[State] = ()) -> list[Remedy]:
+        """Those that were made or moved at or after this time, the oldest first; not those in some states."""
+        query = select(remediations).where(remediations.c.updated >= time, remediations.c.state.not_in(set(without)))
         with self.database.read() as connection:
-            found = [_remedy(row) for row in connection.execute(query).mappings()]
-        return list({remedy.id: remedy for remedy in (*more, *found)}.values())
+            return [_remedy(row) for row in connection.execute(query.order_by(remediations.c.id)).mappings()]
 
     def last(self, count: int, states: Sequence[str] = ()) -> list[Remedy]:
         """The newest first."""
@@ -252,9 +251,13 @@ class Remedies:
         return [{**row, "hosts": json.loads(row["hosts"])} for row in rows]
 
 
+_CLAIM = upsert(remediations).on_conflict_do_nothing()
+_LINE = insert(steps)
+
+
 def _insert(connection: Connection, remedy: Remedy, text: str, data: Mapping[str, Any] | None) -> bool:
     values = remedy.plain() | {"verdict": _text(remedy.verdict), "result": _text(remedy.result)}
-    if connection.execute(upsert(remediations).values(**values).on_conflict_do_nothing()).rowcount != 1:
+    if connection.execute(_CLAIM, values).rowcount != 1:
         return False
     _line(connection, remedy, text, data)
     return True
@@ -281,7 +284,7 @@ def _update(connection: Connection, before: Remedy, after: Remedy, text: str, da
 def _line(connection: Connection, remedy: Remedy, text: str, data: Mapping[str, Any] | None) -> None:
     said = {**({"run": remedy.run_id} if remedy.run_id else {}), **(data or {})}
     values = {"time": now(), "state": remedy.state, "text": text, "data": _text(said)}
-    connection.execute(insert(steps).values(remediation_id=remedy.id, **values))
+    connection.execute(_LINE, {"remediation_id": remedy.id, **values})
 
 
 def _text(value: Any) -> str:
