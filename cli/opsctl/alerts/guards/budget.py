@@ -39,8 +39,8 @@ def budget(rule: Rule, alert: Alert, world: World, _now: datetime) -> Verdict | 
         if len(mine) > most:
             return Verdict("propose", "budget", f"it would change {len(mine)} {of}; {share} allows {most} at once")
         if mine and len(others | mine) > most:
-            names = ", ".join(sorted(others)[:5])
-            return Verdict("hold", "budget", f"{len(others)} {of} are being changed ({names}); {share} allows {most}")
+            names, be = ", ".join(sorted(others)[:5]), "is" if len(others) == 1 else "are"
+            return Verdict("hold", "budget", f"{len(others)} {of} {be} being changed ({names}); {share} allows {most}")
     return None
 
 

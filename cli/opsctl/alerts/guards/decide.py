@@ -115,9 +115,9 @@ def concurrent(rule: Rule, _alert: Alert, world: World, _now: datetime) -> Verdi
     all_ = [work for work in world.running if work.busy]
     mine = [work for work in all_ if work.rule == rule.name]
     if len(mine) >= rule.guards.max_concurrent:
-        return Verdict("hold", "max_concurrent", f"{len(mine)} remediations of rule {rule.name} are running")
+        return Verdict("hold", "max_concurrent", f"{_many(len(mine))} of rule {rule.name}")
     if len(all_) >= world.bounds.max_concurrent:
-        return Verdict("hold", "max_concurrent", f"{len(all_)} remediations are running")
+        return Verdict("hold", "max_concurrent", _many(len(all_)))
     return None
 
 
@@ -148,6 +148,10 @@ def approval(rule: Rule, _alert: Alert, world: World, _now: datetime) -> Verdict
 def _until(ended: datetime | None, seconds: int) -> datetime:
     assert ended is not None  # noqa: S101 - only what has ended is asked about
     return ended + timedelta(seconds=seconds)
+
+
+def _many(number: int) -> str:
+    return "1 remediation is running" if number == 1 else f"{number} remediations are running"
 
 
 def _whole(left: timedelta) -> int:

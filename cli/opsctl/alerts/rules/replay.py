@@ -22,7 +22,7 @@ from opsctl.alerts.guards.verdict import Verdict, Word
 from opsctl.alerts.guards.world import Work, World
 from opsctl.alerts.rules.book import Book
 from opsctl.alerts.rules.match import Decision, heard, match
-from opsctl.alerts.rules.render import Unrenderable, limit, spec
+from opsctl.alerts.rules.render import Unrenderable, limit, scope, spec
 from opsctl.alerts.rules.rule import Rule
 
 _ASKS = 200
@@ -100,7 +100,7 @@ def replay(
     if active:
         book = replace(book, rules=tuple(rule.model_copy(update={"mode": "active"}) for rule in book.rules))
     found = sorted({alert.id: alert for alert in alerts}.values(), key=lambda alert: (heard(alert), alert.id))
-    past = _Past(book, found, bounds or Bounds(), _sizes(found) if sizes is None else sizes, timedelta(seconds=takes))
+    past = _Past(book, found, bounds or Bounds(), sizes, timedelta(seconds=takes))
     outcomes = past.run()
     counts: dict[str, Counter[str]] = {rule.name: Counter() for rule in book.rules}
     for outcome in outcomes:
@@ -113,10 +113,12 @@ class _Past:
     """The time of the alerts, gone through once."""
 
     def __init__(
-        self, book: Book, alerts: Sequence[Alert], bounds: Bounds, sizes: Mapping[str, int], takes: timedelta
+        self, book: Book, alerts: Sequence[Alert], bounds: Bounds, sizes: Mapping[str, int] | None, takes: timedelta
     ) -> None:
         self._book, self._alerts, self._takes = book, alerts, takes
-        self._world = World(sizes=sizes, bounds=bounds)
+        members = _members(alerts)
+        known = Counter(group for of in members.values() for group in of) if sizes is None else sizes
+        self._world = World(sizes=known, members=members, bounds=bounds)
         self._storms = Storms(bounds.storm)
         self._ends = {alert.id: _end(alert) for alert in alerts}
         self._works: deque[Work] = deque()
@@ -154,14 +156,17 @@ class _Past:
         except Unrenderable as error:
             self._last[alert.id] = Outcome(alert, rule.name, "escalate", str(error), "order", now)
             return None
-        verdict = decide(rule, one, self._now(now), now)
+        hosts = frozenset() if rule.do.kind == "notify" else frozenset(scope(rule, one, self._world.members))
+        verdict = decide(rule, one, replace(self._now(now), hosts=hosts), now)
         word: Word = verdict.verdict
         self._last[alert.id] = Outcome(alert, rule.name, word, verdict.reason or decision.why, verdict.guard, now, what)
         if word == "go":
-            self._start(rule, one, now)
+            self._works.append(
+                _work(rule, one, hosts, now, now + (timedelta() if rule.do.kind == "notify" else self._takes))
+            )
             return None
         if word == "escalate":
-            self._works.append(_work(rule, one, None, None, escalated=True))
+            self._works.append(_work(rule, one, hosts, None, None))
         return self._again(verdict, now)
 
     def _again(self, verdict: Verdict, now: datetime) -> datetime | None:
@@ -171,9 +176,6 @@ class _Past:
             ends = [work.ended for work in self._works if work.ended is not None and work.ended > now]
             return min(ends, default=now + _AGAIN)
         return None
-
-    def _start(self, rule: Rule, alert: Alert, now: datetime) -> None:
-        self._works.append(_work(rule, alert, now, now + (self._takes if rule.do.kind != "notify" else timedelta())))
 
     def _now(self, now: datetime) -> World:
         running = tuple(
@@ -203,18 +205,11 @@ class _Past:
         return end is not None and end <= now
 
 
-def _work(rule: Rule, alert: Alert, began: datetime | None, ended: datetime | None, *, escalated: bool = False) -> Work:
+def _work(rule: Rule, alert: Alert, hosts: frozenset[str], began: datetime | None, ended: datetime | None) -> Work:
+    """One that never began was escalated."""
     name = f"{rule.name}/{alert.id}"
     return Work(
-        name,
-        rule.name,
-        alert.id,
-        alert.host,
-        began,
-        ended,
-        groups=groups(alert),
-        stack=alert.stack,
-        escalated=escalated,
+        name, rule.name, alert.id, alert.host, began, ended, hosts, groups(alert), alert.stack, escalated=began is None
     )
 
 
@@ -237,9 +232,10 @@ def _end(alert: Alert) -> datetime | None:
     return max(end, heard(alert) + timedelta(milliseconds=1))
 
 
-def _sizes(alerts: Iterable[Alert]) -> dict[str, int]:
-    members: dict[str, set[str]] = {}
+def _members(alerts: Iterable[Alert]) -> dict[str, frozenset[str]]:
+    """Host -> its groups and stack, as far as the alerts name them."""
+    members: dict[str, frozenset[str]] = {}
     for alert in alerts:
-        for group in groups(alert):
-            members.setdefault(group, set()).add(alert.host)
-    return {group: len(hosts) for group, hosts in members.items()}
+        if alert.host:
+            members[alert.host] = members.get(alert.host, frozenset()) | groups(alert)
+    return members

@@ -145,7 +145,7 @@ def test_an_alert_without_a_host_is_counted_by_its_stack() -> None:
 def test_not_too_many_of_one_rule_or_of_all_run_at_once() -> None:
     running = tuple(work(-5, host=f"x-{number}", groups=frozenset()) for number in range(3))
     found = decide(guarded(max_concurrent=3), alert(), world(running=running), NOW)
-    assert (found.verdict, found.reason) == ("hold", "3 remediations of rule redis-process-down are running")
+    assert (found.verdict, found.reason) == ("hold", "3 remediations are running of rule redis-process-down")
     assert decide(guarded(max_concurrent=4), alert(), world(running=running), NOW) == GO
     found = decide(guarded(), alert(), world(running=running, bounds=Bounds(max_concurrent=3)), NOW)
     assert (found.verdict, found.reason) == ("hold", "3 remediations are running")
@@ -155,7 +155,7 @@ def test_the_budget_of_a_group_is_kept() -> None:
     running = (work(-5, host="cache-2"),)
     found = decide(guarded(budget="20%"), alert(), world(running=running), NOW)
     assert told(found) == ("hold", "budget")
-    assert found.reason == "1 of the 6 hosts of cache are being changed (cache-2); 20% allows 1"
+    assert found.reason == "1 of the 6 hosts of cache is being changed (cache-2); 20% allows 1"
     assert decide(guarded(budget="34%"), alert(), world(running=running), NOW) == GO
     assert decide(guarded(budget=2), alert(), world(running=running), NOW) == GO
     assert told(decide(guarded(budget=1), alert(), world(running=running), NOW)) == ("hold", "budget")
@@ -199,7 +199,7 @@ def test_a_host_is_counted_in_its_own_groups_only() -> None:
     members = {"cache-1": frozenset({"cache"}), "cache-2": frozenset({"cache"}), "web-1": frozenset({"web"})}
     wide = work(-5, host="web-1", hosts=frozenset({"web-1", "cache-2"}), groups=frozenset({"web", "cache"}))
     found = decide(guarded(budget=1), alert(), world(running=(wide,), members=members), NOW)
-    assert found.reason == "1 of the 6 hosts of cache are being changed (cache-2); 1 allows 1"
+    assert found.reason == "1 of the 6 hosts of cache is being changed (cache-2); 1 allows 1"
     other = work(-5, host="web-1", hosts=frozenset({"web-1"}), groups=frozenset({"web"}))
     assert decide(guarded(budget=1), alert(), world(running=(other,), members=members), NOW) == GO
 
@@ -210,7 +210,7 @@ def test_a_group_that_only_monitoring_knows_is_counted_by_what_alerts_say() -> N
     running = (work(-5, host="cache-2", groups=named),)
     one = alert(groups=("Linux servers",), stack="")
     found = decide(guarded(budget=1), one, world(sizes={"Linux servers": 9}, members=members, running=running), NOW)
-    assert found.reason == "1 of the 9 hosts of Linux servers are being changed (cache-2); 1 allows 1"
+    assert found.reason == "1 of the 9 hosts of Linux servers is being changed (cache-2); 1 allows 1"
 
 
 def test_this_machine_is_nobodys_alone() -> None:

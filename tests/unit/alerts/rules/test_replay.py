@@ -74,6 +74,13 @@ def test_the_budget_of_a_group_is_kept() -> None:
     assert words(rule(guards={"budget": "50%"}), *longer, sizes={"cache": 4}) == ["go"] * 4
 
 
+def test_a_rule_without_a_limit_changes_the_whole_stack() -> None:
+    alerts = [past(number, 200, host=f"cache-{number}") for number in range(1, 5)]
+    whole = rule(limit=[], guards={"budget": "100%"})
+    assert words(whole, *alerts) == ["go", *["hold cooldown"] * 3]
+    assert words(rule(limit=[]), *alerts) == ["propose budget"] * 4
+
+
 def test_a_storm_turns_rules_into_proposals() -> None:
     alerts = [past(number / 10, 500, host=f"h-{number}", groups=(), stack="") for number in range(20)]
     bounds = Bounds(storm=Storm(alerts=10), max_concurrent=100)
