@@ -16,7 +16,7 @@ from opsctl.alerts.sources.origins import Origins
 from opsctl.settings import load
 
 from .server import Server
-from .test_setup import Setup, Watched, watch
+from .lab import Setup, Watched, watch
 
 pytestmark = pytest.mark.docker
 PATIENCE = 60

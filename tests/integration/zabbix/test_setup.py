@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,70 +17,17 @@ import pytest
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.deliveries import deliveries
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.maintenance import in_maintenance, lift, silence
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.problems import check_now, gone, problems, update
-from zabbix_utils import ItemValue, Sender
 
-from opsctl.db.engine import opened
-from opsctl.ledger.book import Ledger
-from opsctl.monitor.setup.setup import Change
 from opsctl.monitor.setup.wish import METHODS, Wish
-from opsctl.monitor.setup.work import Job, run
 from opsctl.monitor.zabbix import Access, Auth, NotFound, Zabbix
 
+from .lab import PATIENCE, Setup, done, seen, watch
 from .server import Refused, Server
-
-PATIENCE = 60
-
-
-@dataclass
-class Setup:
-    """The command's work, with a name of its own in Zabbix."""
-
-    server: Server
-    home: Path
-    name: str = field(default_factory=lambda: f"opsctl-{os.urandom(3).hex()}")
-
-    def __call__(self, **more: Any) -> list[Change]:
-        job: dict[str, Any] = {
-            "access": Access(self.server.url, token=self.server.token, timeout=60),
-            "receiver": f"http://{self.server.gateway}:8470",
-            "source": "zabbix",
-            "groups": (self.name,),
-            "template_groups": ("Templates",),
-            "rights": "hosts",
-            "name": self.name,
-            "days": 0,
-            "rotate": False,
-            "check": False,
-            "token_file": self.home / "monitor" / "zabbix.token",
-            "key_file": self.home / "monitor" / "webhook.secret",
-        }
-        return run(Job(**(job | more)), self.ledger)
-
-    @property
-    def ledger(self) -> Ledger:
-        return Ledger(opened(self.home), self.home / "ledger.anchor")
-
-    @property
-    def token(self) -> str:
-        return (self.home / "monitor" / "zabbix.token").read_text().strip()
-
-    @property
-    def key(self) -> str:
-        return (self.home / "monitor" / "webhook.secret").read_text().strip()
-
-    def one(self, method: str, **asked: Any) -> dict[str, Any]:
-        """The one object the API finds."""
-        (found,) = self.server.call(f"{method}.get", {"output": "extend", **asked})
-        return dict(found)
 
 
 @pytest.fixture
 def setup(zabbix: Server, tmp_path: Path) -> Setup:
     return Setup(zabbix, tmp_path)
-
-
-def done(changes: list[Change]) -> dict[str, str]:
-    return {change.kind: change.what for change in changes if change.what != "unchanged"}
 
 
 KINDS = ["key", "host group", "role", "user group", "macro", "media type", "user", "action", "token"]
@@ -233,45 +179,6 @@ def receiver() -> Iterator[Receiver]:
     server.server_close()
 
 
-@dataclass
-class Watched:
-    """A host with one item and one trigger, whose values are sent."""
-
-    server: Server
-    host: str
-    id: str
-    trigger: str
-
-    def send(self, value: int) -> None:
-        """Until the server knows the host."""
-        limit = time.monotonic() + PATIENCE
-        while True:
-            sender = Sender(server=self.server.trapper[0], port=self.server.trapper[1])
-            if sender.send([ItemValue(self.host, "up", str(value))]).processed == 1:
-                return
-            assert time.monotonic() < limit, "the server does not take the value"
-            time.sleep(0.3)
-
-
-def watch(setup: Setup) -> Watched:
-    server, name = setup.server, f"{setup.name}.host"
-    group = setup.one("hostgroup", filter={"name": [setup.name]})["groupid"]
-    face = {"type": 1, "main": 1, "useip": 1, "ip": "192.0.2.7", "dns": "", "port": "10050"}
-    tags = [{"tag": "opsctl_stack", "value": "cäche"}]
-    host = {"host": name, "groups": [{"groupid": group}], "interfaces": [face], "tags": tags}
-    (number,) = server.call("host.create", host)["hostids"]
-    server.call("item.create", {"hostid": number, "name": "up", "key_": "up", "type": 2, "value_type": 3})
-    trigger = {
-        "description": 'Redis 😀 is "down"',
-        "expression": f"last(/{name}/up)=0",
-        "priority": 4,
-        "manual_close": 1,
-        "tags": [{"tag": "opsctl_problem", "value": "redis-process-down"}],
-    }
-    (found,) = server.call("trigger.create", trigger)["triggerids"]
-    return Watched(server, name, number, found)
-
-
 def test_problems_and_recoveries_are_told_and_signed(setup: Setup, receiver: Receiver) -> None:
     setup(receiver=f"http://{setup.server.gateway}:{receiver.port}")
     host = watch(setup)
@@ -357,15 +264,6 @@ def test_the_user_may_do_all_that_healing_takes(setup: Setup) -> None:
         assert len(check_now(zabbix, [host.trigger])) == 1
         assert done(setup(receiver="")) == {"role": "update"}
         assert done(setup(receiver="")) == {}
-
-
-def seen(look: Callable[[], Any]) -> Any:
-    """The first true answer."""
-    limit = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < limit, f"waited {PATIENCE} s in vain"
-        time.sleep(0.2)
-    return found
 
 
 def script(server: Server, parameters: dict[str, Any]) -> str:
