@@ -24,9 +24,9 @@ attributes:
     description: Can show what was changed.
     support: full
 options:
-  message:
+  comment:
     description:
-      - A message, of up to 2,048 characters.
+      - A message for the problem's page, of up to 2,048 characters.
     type: str
     default: ""
   acknowledge:
@@ -56,7 +56,7 @@ EXAMPLES = r"""
 - name: Say who mends it
   opsctl.cloud.zabbix_problem_update:
     event_ids: ["{{ alert.key }}"]
-    message: "opsctl run {{ run_id }}"
+    comment: "opsctl run {{ run_id }}"
     acknowledge: true
   delegate_to: localhost
 
@@ -96,7 +96,7 @@ OPTIONS: dict[str, Any] = {
     "argument_spec": {
         **CONNECTION,
         **CHOICE,
-        "message": {"type": "str", "default": ""},
+        "comment": {"type": "str", "default": ""},
         "acknowledge": {"type": "bool", "default": False},
         "close": {"type": "bool", "default": False},
         "severity": {"type": "str", "choices": list(SEVERITIES)},
@@ -110,7 +110,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     severity = params["severity"]
     wish = Wish(
-        message=params["message"],
+        message=params["comment"],
         acknowledge=params["acknowledge"],
         close=params["close"],
         severity=None if severity is None else SEVERITIES.index(severity),

@@ -41,11 +41,6 @@ def acknowledges(version: Version) -> str:
     return "selectAcknowledges" if version >= (7, 0, 0) else "select_acknowledges"
 
 
-def template_groups(version: Version) -> str:
-    """The API object that groups of templates are: they had none of their own before 6.2."""
-    return "templategroup" if version >= (6, 2, 0) else "hostgroup"
-
-
 def objects(key: str, ids: Iterable[str]) -> list[dict[str, str]]:
     """``[{key: id}, ...]``: how maintenance, host and the rest take references in every version."""
     return [{key: one} for one in ids]
@@ -61,13 +56,3 @@ def proxy(version: Version, proxy_id: str) -> dict[str, Any]:
 def proxy_name(version: Version) -> str:
     """The field of ``proxy.get`` that holds the name."""
     return "name" if version >= (7, 0, 0) else "host"
-
-
-def pushes(version: Version) -> bool:
-    """Whether ``history.push`` exists."""
-    return version >= (7, 0, 0)
-
-
-def mass_updates(version: Version) -> bool:
-    """Whether ``host.massupdate`` and its kind exist."""
-    return version < (8, 0, 0)

@@ -13,7 +13,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix import mainten
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.client import Zabbix
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.errors import (
     Auth,
+    NotFound,
     Unavailable,
     Unsupported,
     ZabbixError,
@@ -138,12 +139,17 @@ class _Work:
         except (Unavailable, Auth, Unsupported):
             raise
         except ZabbixError as error:
+            if len(rows) == 1 and method == "host.delete" and isinstance(error, NotFound) and self._gone(rows[0][1]):
+                return  # somebody else was faster
             if len(rows) == 1:
                 self._failed[rows[0][0]] = str(error)
                 return
             middle = len(rows) // 2
             self._batch(method, rows[:middle])
             self._batch(method, rows[middle:])
+
+    def _gone(self, host_id: str) -> bool:
+        return not self._zabbix.call("host.get", {"output": ["hostid"], "hostids": [host_id]})
 
 
 def _later(zabbix: Zabbix, names: Sequence[str], owner: Tag) -> list[Present]:
@@ -156,8 +162,9 @@ def _later(zabbix: Zabbix, names: Sequence[str], owner: Tag) -> list[Present]:
         if one.host in seen and owner in one.tags:
             extra.append(one)
         seen.setdefault(one.host, one)
-    if extra:
-        zabbix.call("host.delete", [one.host_id for one in extra])
+    for one in extra:
+        with suppress(NotFound):  # who made it at the same time looks for it too
+            zabbix.call("host.delete", [one.host_id])
     return extra
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix import dialect
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.client import Zabbix
-from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.errors import NotFound
+from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.errors import Duplicate, NotFound
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.hostplan import (
     MARK,
     Present,
@@ -55,17 +55,22 @@ class Names:
         self.proxies = self._find("proxy", "proxyid", name, {one.proxy for one in wanted if one.proxy})
         self._need("template", {name for one in wanted for name in one.templates}, self.templates)
         self._need("proxy", {one.proxy for one in wanted if one.proxy}, self.proxies)
-        missing = sorted({group for one in wanted for group in one.groups} - set(self.groups))
-        if missing:
-            made = zabbix.call("hostgroup.create", [{"name": name} for name in missing])
-            self.groups |= dict(zip(missing, map(str, made["groupids"]), strict=True))
-        self.new_groups = missing
+        for name in sorted({group for one in wanted for group in one.groups} - set(self.groups)):
+            self.groups |= self._group(name)
+
+    def _group(self, name: str) -> dict[str, str]:
+        try:
+            made = self._zabbix.call("hostgroup.create", [{"name": name}])
+        except Duplicate:  # somebody else was faster
+            return self._find("hostgroup", "groupid", "name", {name})
+        return {name: str(made["groupids"][0])}
 
     def _find(self, kind: str, key: str, name: str, wanted: set[str]) -> dict[str, str]:
         if not wanted:
             return {}
         rows = self._zabbix.call(f"{kind}.get", {"output": [key, name], "filter": {name: sorted(wanted)}})
-        return {str(row[name]): str(row[key]) for row in rows}
+        # Zabbix 6.0 may have two of one name; all who look take the older one.
+        return {str(row[name]): str(row[key]) for row in sorted(rows, key=lambda row: -int(row[key]))}
 
     def _need(self, kind: str, wanted: set[str], found: Mapping[str, str]) -> None:
         missing = sorted(wanted - set(found))

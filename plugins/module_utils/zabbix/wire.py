@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import select
 import ssl
 import threading
@@ -55,6 +56,7 @@ class Wire:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._idle: list[tuple[http.client.HTTPConnection, float]] = []
+        self._process = os.getpid()
 
     def post(self, body: bytes, headers: Mapping[str, str], patience: float) -> Answer:
         """The answer, for which it waits ``patience`` seconds. Raises :class:`NotSent` or :class:`NoAnswer`."""
@@ -96,6 +98,8 @@ class Wire:
     def _take(self) -> http.client.HTTPConnection:
         while True:
             with self._lock:
+                if self._process != os.getpid():  # a fork shares its parent's connections: theirs stay theirs
+                    self._idle, self._process = [], os.getpid()
                 if not self._idle:
                     break
                 connection, since = self._idle.pop()

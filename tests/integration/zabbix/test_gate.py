@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -209,6 +212,48 @@ def test_a_host_that_zabbix_refuses_is_named(gate: Zabbix) -> None:
         assert "interface" in done.failed["bad-3"]
         assert len(done.created) == 3
     finally:
+        hosts.sync(gate, [], owner)
+
+
+def test_machines_that_know_nothing_of_each_other_leave_one_host_of_each_name(
+    gate: Zabbix, zabbix: Server, tmp_path: Path
+) -> None:
+    """On 6.0 the race is real: nothing in the database stops a second host of one name."""
+    owner = ("opsctl_stack", "gate-race")
+    program = (
+        "from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix import client, hosts\n"
+        "import os, sys, time\n"
+        "gate = client.Zabbix(client.Access(os.environ['URL'], token=os.environ['TOKEN'], timeout=60))\n"
+        "wanted = [hosts.Wanted(f'race-{one}', ('opsctl/race',)) for one in range(5)]\n"
+        "gate.version; print('ready', flush=True); sys.stdin.readline()\n"
+        f"assert hosts.sync(gate, wanted, {owner!r}).failed == {{}}\n"
+    )
+    known = {**os.environ, "URL": zabbix.url, "TOKEN": zabbix.token}
+    machines = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            env={**known, "OPSCTL_HOME": str(tmp_path / str(one))},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for one in range(3)
+    ]
+    try:
+        for machine in machines:
+            assert machine.stdout is not None
+            assert machine.stdout.readline() == "ready\n"
+        for machine in machines:
+            machine.stdin.write("go\n")  # type: ignore[union-attr]
+            machine.stdin.flush()  # type: ignore[union-attr]
+        assert [machine.wait(150) for machine in machines] == [0, 0, 0]
+        hosts.sync(gate, [Wanted(f"race-{one}", ("opsctl/race",)) for one in range(5)], owner)
+        found = gate.call("host.get", {"output": ["host"], "search": {"host": "race-"}, "startSearch": True})
+        assert sorted(row["host"] for row in found) == [f"race-{one}" for one in range(5)]
+    finally:
+        for machine in machines:
+            machine.kill()
+            machine.communicate()
         hosts.sync(gate, [], owner)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 TOKEN = "c0ffee" * 10 + "beef"
@@ -28,6 +29,7 @@ class Model:
         self.logins = 0
         self.tables: dict[str, dict[str, dict[str, Any]]] = {}
         self.denied: set[str] = set()
+        self.before: dict[str, Callable[[], Any]] = {}
         self._ids = itertools.count(10001)
 
     # Who may call
@@ -50,6 +52,8 @@ class Model:
         raise Trouble("Session terminated, re-login, please.")
 
     def do(self, method: str, params: Any) -> Any:
+        if method in self.before:
+            self.before.pop(method)()
         if method in self.denied:
             raise Trouble(f'No permissions to call "{method}".', -32500, "Application error.")
         known = getattr(self, "do_" + method.replace(".", "_"), None)

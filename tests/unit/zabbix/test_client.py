@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -74,7 +75,7 @@ def test_what_only_reads_is_asked_again(old, connect, fault):
 def test_a_write_that_may_have_been_done_is_not_done_again(old, connect, fault):
     zabbix = warm(connect, old)
     old.faults.append(fault)
-    if fault == "database":  # said before anything is done
+    if fault == "database":
         assert zabbix.call(*WRITE)
         return
     with pytest.raises(Unavailable) as error:
@@ -126,7 +127,7 @@ def test_a_slow_answer_is_not_waited_for_longer_than_said(old, connect):
     with pytest.raises(Unavailable, match=r"did not answer hostgroup.create: timed out$"):
         zabbix.call(*WRITE)
     old.faults.append("slow")
-    assert zabbix.call(*WRITE, timeout=5.0)
+    assert zabbix.call("hostgroup.create", [{"name": "another"}], timeout=5.0)
 
 
 def test_a_body_that_drips_is_not_waited_for_either(old, connect):
@@ -150,6 +151,17 @@ def test_one_connection_serves_many_calls_and_is_replaced_when_it_ended(old, con
     monkeypatch.setattr(wire, "IDLE", 0.0)
     zabbix.call(*READ)
     assert old.connections == 3
+
+
+def test_a_fork_leaves_its_parents_connection_alone(old, connect):
+    zabbix = connect(old)
+    zabbix.call(*READ)
+    child = os.fork()
+    if not child:
+        os._exit(0 if zabbix.call(*READ) == [] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert zabbix.call(*READ) == []
+    assert old.connections == 2
 
 
 def test_threads_share_a_client(old, connect):

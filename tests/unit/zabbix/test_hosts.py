@@ -224,6 +224,17 @@ def test_what_another_machine_created_meanwhile_leaves_one_host(site, connect):
     assert host(site)["hostid"] not in done.duplicates["cache-1"]
 
 
+def test_who_is_late_to_delete_or_to_make_a_group_has_nothing_to_do(site, connect):
+    zabbix = connect(site)
+    hosts.sync(zabbix, [wanted(1), wanted(2)], OWNER)
+    site.before["host.delete"] = lambda: site.table("host").pop(host(site)["hostid"], None)
+    assert hosts.sync(zabbix, [], OWNER).failed == {}
+    assert site.table("host") == {}
+    site.before["hostgroup.create"] = lambda: site.add_group("opsctl/new")
+    assert hosts.sync(zabbix, [wanted(groups=("opsctl/new",))], OWNER).created == ("cache-1",)
+    assert [row["name"] for row in site.table("hostgroup").values()].count("opsctl/new") == 1
+
+
 def test_many_callers_at_once_make_one_host(old, connect):
     old.add_template("opsctl Redis")
     zabbix = connect(old, timeout=30.0)

@@ -115,7 +115,7 @@ def test_all_problems_of_the_world_are_nobodys_wish(play, which):
 
 
 def test_an_update_is_checked_done_and_not_done_again(fake, play, problem):
-    wish = {"tags": {"opsctl_problem": ""}, "message": "opsctl run 1", "acknowledge": True, "severity": "warning"}
+    wish = {"tags": {"opsctl_problem": ""}, "comment": "opsctl run 1", "acknowledge": True, "severity": "warning"}
     planned = play("zabbix_problem_update", check=True, diff=True, **wish)
     assert "event.acknowledge" not in fake.methods()
     done = play("zabbix_problem_update", diff=True, **wish)
@@ -153,7 +153,7 @@ def test_an_event_that_is_not_there_is_named(play, problem):
 
 
 def test_a_message_that_is_too_long_is_refused_before_anything_is_done(play, problem):
-    result = play("zabbix_problem_update", event_ids=[problem], message="x" * 2049)
+    result = play("zabbix_problem_update", event_ids=[problem], comment="x" * 2049)
     assert result["msg"] == "The message has 2049 characters; Zabbix takes 2048"
 
 

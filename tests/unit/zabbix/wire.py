@@ -87,7 +87,12 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "reset":
             self._drop()
             return
-        answer = self.zabbix.answer(json.loads(body), self.headers.get("Authorization", ""))
+        call = json.loads(body)
+        if fault == "database":  # said before anything is done
+            error = {"code": 1, "message": "Error connecting to database", "data": ""}
+            answer = {"jsonrpc": "2.0", "id": call["id"], "error": error}
+        else:
+            answer = self.zabbix.answer(call, self.headers.get("Authorization", ""))
         if fault == "drip":
             self._drip()
             return
@@ -96,9 +101,6 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "lost":  # it was carried out, and nobody hears of it
             self._drop()
             return
-        elif fault == "database":
-            error = {"code": 1, "message": "Error connecting to database", "data": ""}
-            answer = {"jsonrpc": "2.0", "id": answer["id"], "error": error}
         elif fault == "no-data":
             answer = {"jsonrpc": "2.0", "id": answer["id"], "error": {"code": -32602, "message": "Invalid params."}}
         text = b"<html>Zabbix is being installed</html>" if fault == "html" else json.dumps(answer).encode()

@@ -30,6 +30,10 @@ class Writes(Model):
         return self.named("proxy", params)
 
     def do_hostgroup_create(self, params: Any) -> dict[str, Any]:
+        known = {row["name"] for row in self.table("hostgroup").values()}
+        for one in params:
+            if one["name"] in known:
+                raise Trouble(f'Host group "{one["name"]}" already exists.')
         return {"groupids": [self.add_group(one["name"]) for one in params]}
 
     def do_host_create(self, params: Any) -> dict[str, Any]:
