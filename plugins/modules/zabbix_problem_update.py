@@ -88,6 +88,7 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.options import
     CONNECTION,
     choose,
     connect,
+    some,
 )
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.problems import SEVERITIES
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.stories import Wish, fulfil, stories
@@ -108,6 +109,7 @@ OPTIONS: dict[str, Any] = {
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Do what is not so yet."""
     params = module.params
+    some(params)
     severity = params["severity"]
     wish = Wish(
         message=params["comment"],

@@ -95,6 +95,7 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.options import
     CONNECTION,
     choose,
     connect,
+    some,
 )
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.problems import gone, wait
 
@@ -113,6 +114,7 @@ OPTIONS: dict[str, Any] = {
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Wait for what is open, and for what begins meanwhile."""
     params = module.params
+    some(params)
     end = time.monotonic() + params["wait_timeout"]
     ended: dict[str, float] = {}
     with connect(params) as zabbix:

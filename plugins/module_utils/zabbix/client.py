@@ -57,9 +57,16 @@ class Access:
     def __post_init__(self) -> None:
         if "://" not in self.url:
             object.__setattr__(self, "url", f"http://{self.url}")
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise Refused(f"{parts.scheme}://{parts.hostname or ''} is no address of a Zabbix; say http://HOST/PATH")
+        try:
+            parts = urlsplit(self.url)
+            good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good:
+            where = self.url.rpartition("@")[2][:80]
+            raise Refused(f"{where} is no address of a Zabbix; say http://HOST/PATH or https://HOST/PATH")
+        if self.timeout <= 0:
+            raise Refused(f"{self.timeout:g} s is no time to wait for Zabbix")
         if parts.username or parts.password:
             raise Refused(f"The address of {parts.hostname} holds a user; give user and password by themselves")
         if self.token and (self.user or self.password):
@@ -97,10 +104,7 @@ class Zabbix:
     @property
     def version(self) -> dialect.Version:
         """Major, minor and patch; asked for once."""
-        if self._version is None:
-            self.call("apiinfo.version", {})
-        assert self._version is not None  # noqa: S101 - the call sets it or raises
-        return self._version
+        return self._version or self._learn(self.call("apiinfo.version", {}))
 
     def call(
         self, method: str, params: Mapping[str, Any] | list[Any] | None = None, *, timeout: float | None = None
@@ -139,31 +143,38 @@ class Zabbix:
 
     def _logged_in(self, method: str, params: Any, timeout: float) -> Any:
         if method in _OPEN:
-            return self._learn(method, self._exchange(method, params, ""))
-        if self._version is None:
-            self._learn("apiinfo.version", self._exchange("apiinfo.version", {}, ""))
-        session = self._open()
+            return self._exchange(method, params, "")
+        session = self._prepared()
         try:
             return self._exchange(method, params, session, timeout)
         except Auth:
             if self.access.token:
                 raise
-            return self._exchange(method, params, self._open(lost=session), timeout)
+            return self._exchange(method, params, self._prepared(lost=session), timeout)
         except Refused as error:
             if 'unexpected parameter "auth"' not in str(error):
                 raise
-            self._learn("apiinfo.version", self._exchange("apiinfo.version", {}, ""))  # it was upgraded meanwhile
+            self._learn(self._exchange("apiinfo.version", {}, ""))  # it was upgraded meanwhile
             return self._exchange(method, params, session, timeout)
 
-    def _learn(self, method: str, result: Any) -> Any:
-        if method == "apiinfo.version":
-            version = dialect.parse(str(result))
-            if version is None:
-                raise Unsupported(f"{self.access.page} is no Zabbix that we know: it calls its version {result!r:.40}")
-            if version < dialect.OLDEST:
-                raise Unsupported(f"Zabbix {result} at {self.access.page} is too old: 6.0 is the oldest that works")
-            self._version = version
-        return result
+    def _prepared(self, lost: str = "") -> str:
+        """A session to call with, after the version is known. What fails here keeps the call itself from being sent."""
+        try:
+            if self._version is None:
+                self._learn(self._exchange("apiinfo.version", {}, ""))
+            return self._open(lost)
+        except Unavailable as error:
+            error.unsent = True
+            raise
+
+    def _learn(self, result: Any) -> dialect.Version:
+        version = dialect.parse(str(result))
+        if version is None:
+            raise Unsupported(f"{self.access.page} is no Zabbix that we know: it calls its version {result!r:.40}")
+        if version < dialect.OLDEST:
+            raise Unsupported(f"Zabbix {result} at {self.access.page} is too old: 6.0 is the oldest that works")
+        self._version = version
+        return version
 
     def _open(self, lost: str = "") -> str:
         """The token or the session; another one if ``lost`` is the one we have."""
@@ -187,7 +198,8 @@ class Zabbix:
         elif session:
             call["auth"] = session
         try:
-            answer = self._wire.post(json.dumps(call).encode(), headers, timeout or self.access.timeout)
+            body, fresh = json.dumps(call).encode(), not reads(method)
+            answer = self._wire.post(body, headers, timeout or self.access.timeout, fresh)
         except Untrusted as error:
             raise Refused(f"Zabbix at {self.access.page} cannot be trusted: {error}") from None
         except NotSent as error:

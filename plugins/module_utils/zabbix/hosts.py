@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ansible_collections.opsctl.cloud.plugins.module_utils.errors import Timeout
+from ansible_collections.opsctl.cloud.plugins.module_utils.errors import Invalid, Timeout
 from ansible_collections.opsctl.cloud.plugins.module_utils.wait import wait_until
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix import maintenance, records
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.client import Zabbix
 from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.errors import (
     Auth,
+    Duplicate,
     NotFound,
     Unavailable,
     Unsupported,
@@ -84,24 +85,35 @@ def sync(
         return _result(look(), {})
     with _alone(zabbix, lock_timeout):
         first = changes = look()
+        failed: dict[str, str] = {}
         for left in range(TRIES - 1, -1, -1):
+            work = _Work(zabbix, changes)
             try:
-                failed = _Work(zabbix, changes).do()
-                break
+                failed = work.do()
             except Unavailable:
                 if not left:
                     raise
                 changes = look()  # it may have been done, and only the answer got lost
+                continue
+            if not work.raced or not left:
+                break
+            changes = look()  # somebody else may have made the same hosts meanwhile
+            if work.raced <= {one.host for one in changes.create}:
+                break
         extra = _later(zabbix, [one.host for one in first.create], owner)
     return _result(first, failed, extra)
 
 
 class _Work:
-    """Writes changes. Batches that Zabbix refuses are halved until the one that it does not like is alone."""
+    """Writes changes. Batches that Zabbix refuses are halved until the one that it does not like is alone.
+
+    ``raced``: hosts that were not there a moment ago, and now are.
+    """
 
     def __init__(self, zabbix: Zabbix, changes: Changes) -> None:
         self._zabbix, self._changes = zabbix, changes
         self._failed: dict[str, str] = {}
+        self.raced: set[str] = set()
 
     def do(self) -> dict[str, str]:
         """What failed, by host."""
@@ -142,6 +154,7 @@ class _Work:
             if len(rows) == 1 and method == "host.delete" and isinstance(error, NotFound) and self._gone(rows[0][1]):
                 return  # somebody else was faster
             if len(rows) == 1:
+                self.raced |= {rows[0][0]} if isinstance(error, Duplicate) and method == "host.create" else set()
                 self._failed[rows[0][0]] = str(error)
                 return
             middle = len(rows) // 2
@@ -188,10 +201,12 @@ def _result(changes: Changes, failed: dict[str, str], later: Sequence[Present] =
 def _alone(zabbix: Zabbix, timeout: float) -> Iterator[None]:
     """Only one registration of this user at a Zabbix at a time; the lock ends with the process."""
     home = Path(os.environ.get("OPSCTL_HOME") or Path.home() / ".opsctl")
-    folder = home / "locks"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"zabbix-{hashlib.sha256(zabbix.access.page.encode()).hexdigest()[:16]}"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    path = home / "locks" / f"zabbix-{hashlib.sha256(zabbix.access.page.encode()).hexdigest()[:16]}"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Invalid(f"Cannot lock {path}: {error.strerror}; nothing was changed") from None
     try:
         _waited(lambda: _locked(handle), f"another registration of hosts at {zabbix.access.page} to end", timeout)
         yield

@@ -60,6 +60,12 @@ def connect(params: Mapping[str, Any], environment: Mapping[str, str] = os.envir
     return Zabbix(access)
 
 
+def some(params: Mapping[str, Any]) -> None:
+    """Refuse options that say which problems only by tags, and then none: an empty variable must not mean them all."""
+    if not params["tags"] and all(params[one] is None for one in CHOSEN if one != "tags"):
+        raise Invalid("The tags are empty, which would mean all problems; name some, or use event_ids, hosts or groups")
+
+
 def choose(zabbix: Zabbix, params: Mapping[str, Any], *, within: int | None = None, limit: int = 0) -> list[Problem]:
     """The open problems that the options of :data:`CHOICE` mean."""
     return problems(

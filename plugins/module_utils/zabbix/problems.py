@@ -23,6 +23,7 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.errors import 
 
 SEVERITIES = ("not_classified", "information", "warning", "average", "high", "disaster")
 MESSAGE = 2048  # characters that Zabbix takes for one message
+SOONEST = 0.05  # seconds between two looks, however little is asked for
 AGAIN = 5.0  # seconds between two wishes for a check at once: the server looks for such wishes that often
 
 _CLOSE, _ACKNOWLEDGE, _MESSAGE, _SEVERITY = 1, 2, 4, 8
@@ -216,7 +217,7 @@ def wait(
 
     what = f"{len(wanted)} problem{'s' * (len(wanted) != 1)} of Zabbix to end"
     try:
-        wait_until(look, lambda left: not left, what, timeout, every=every, clock=clock, sleep=sleep)
+        wait_until(look, lambda left: not left, what, timeout, every=max(every, SOONEST), clock=clock, sleep=sleep)
     except Timeout as error:
         left = [one for one in wanted if one not in ended]
         raise Timeout(f"{error}: {', '.join(left[:5])}{' ...' * (len(left) > 5)}", open=left) from None

@@ -58,10 +58,13 @@ class Wire:
         self._idle: list[tuple[http.client.HTTPConnection, float]] = []
         self._process = os.getpid()
 
-    def post(self, body: bytes, headers: Mapping[str, str], patience: float) -> Answer:
-        """The answer, for which it waits ``patience`` seconds. Raises :class:`NotSent` or :class:`NoAnswer`."""
+    def post(self, body: bytes, headers: Mapping[str, str], patience: float, fresh: bool) -> Answer:
+        """The answer, for which it waits ``patience`` seconds. Raises :class:`NotSent` or :class:`NoAnswer`.
+
+        ``fresh``: by a new connection, which the service cannot be closing just now: then nobody knows what was done.
+        """
         end = time.monotonic() + patience
-        connection = self._take()
+        connection = self._new() if fresh else self._take()
         try:
             if connection.sock is None:
                 connection.connect()
@@ -106,6 +109,9 @@ class Wire:
             if time.monotonic() - since < IDLE and not _readable(connection):
                 return connection
             connection.close()
+        return self._new()
+
+    def _new(self) -> http.client.HTTPConnection:
         if self._context is None:
             return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
         return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout, context=self._context)

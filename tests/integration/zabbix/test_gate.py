@@ -218,7 +218,7 @@ def test_a_host_that_zabbix_refuses_is_named(gate: Zabbix) -> None:
 def test_machines_that_know_nothing_of_each_other_leave_one_host_of_each_name(
     gate: Zabbix, zabbix: Server, tmp_path: Path
 ) -> None:
-    """On 6.0 the race is real: nothing in the database stops a second host of one name."""
+    """On 6.0 nothing in the database stops a second host of one name."""
     owner = ("opsctl_stack", "gate-race")
     program = (
         "from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix import client, hosts\n"
@@ -235,6 +235,7 @@ def test_machines_that_know_nothing_of_each_other_leave_one_host_of_each_name(
             env={**known, "OPSCTL_HOME": str(tmp_path / str(one))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
         for one in range(3)
@@ -246,14 +247,14 @@ def test_machines_that_know_nothing_of_each_other_leave_one_host_of_each_name(
         for machine in machines:
             machine.stdin.write("go\n")  # type: ignore[union-attr]
             machine.stdin.flush()  # type: ignore[union-attr]
-        assert [machine.wait(150) for machine in machines] == [0, 0, 0]
+        assert [machine.communicate(timeout=150)[1] for machine in machines] == ["", "", ""]
         hosts.sync(gate, [Wanted(f"race-{one}", ("opsctl/race",)) for one in range(5)], owner)
         found = gate.call("host.get", {"output": ["host"], "search": {"host": "race-"}, "startSearch": True})
         assert sorted(row["host"] for row in found) == [f"race-{one}" for one in range(5)]
     finally:
         for machine in machines:
             machine.kill()
-            machine.communicate()
+            machine.wait()
         hosts.sync(gate, [], owner)
 
 

@@ -85,6 +85,14 @@ def test_a_write_that_may_have_been_done_is_not_done_again(old, connect, fault):
     assert old.methods().count("hostgroup.create") <= 1
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_write_is_made_once_whatever_happens_on_the_way_to_it(old, fault):
+    with Zabbix(Access(old.url, user=USER, password=PASSWORD, timeout=5.0)) as zabbix:
+        old.faults.extend([fault, "", fault])  # version, version, login
+        assert zabbix.call(*WRITE)
+    assert old.methods().count("hostgroup.create") == 1
+
+
 def test_a_write_waits_for_a_server_that_comes_back(connect):
     fake = FakeZabbix()
     fake.faults.append("leave")  # else the connection outlives the server
@@ -139,18 +147,26 @@ def test_a_body_that_drips_is_not_waited_for_either(old, connect):
     assert time.monotonic() - start < 4
 
 
-def test_one_connection_serves_many_calls_and_is_replaced_when_it_ended(old, connect, monkeypatch):
+def test_one_connection_serves_many_reads_and_is_replaced_when_it_ended(old, connect, monkeypatch):
     zabbix = connect(old)
     for _ in range(20):
         zabbix.call(*READ)
     assert old.connections == 1
     old.faults.append("leave")  # the server closes it after the answer
     zabbix.call(*READ)
-    assert zabbix.call(*WRITE)
+    zabbix.call(*READ)
     assert old.connections == 2
     monkeypatch.setattr(wire, "IDLE", 0.0)
     zabbix.call(*READ)
     assert old.connections == 3
+
+
+def test_a_write_never_meets_a_connection_that_is_being_closed(old, connect):
+    zabbix = connect(old)
+    for one in range(10):
+        old.faults.append("leave")
+        zabbix.call(*READ)
+        assert zabbix.call("hostgroup.create", [{"name": str(one)}])
 
 
 def test_a_fork_leaves_its_parents_connection_alone(old, connect):
@@ -276,6 +292,10 @@ def test_no_error_says_a_secret(secret):
         ({"url": "ftp://x"}, "is no address of a Zabbix"),
         ({"url": "http://"}, "is no address of a Zabbix"),
         ({"url": "http://me:pw-of-me@x"}, "holds a user; give user and password by themselves"),
+        ({"url": "http://x:port"}, "^http://x:port is no address of a Zabbix"),
+        ({"url": "http://[::1"}, "is no address of a Zabbix"),
+        ({"url": "http://me:pw-of-me@[::1"}, "is no address of a Zabbix"),
+        ({"url": "x", "timeout": 0.0}, "0 s is no time to wait"),
         ({"url": "x", "token": "t", "user": "u", "password": "p"}, "not both"),
         ({"url": "x", "user": "u"}, "A user needs a password"),
         (

@@ -235,6 +235,26 @@ def test_who_is_late_to_delete_or_to_make_a_group_has_nothing_to_do(site, connec
     assert [row["name"] for row in site.table("hostgroup").values()].count("opsctl/new") == 1
 
 
+def test_hosts_that_another_machine_was_faster_to_make_are_no_failure(site, connect):
+    zabbix = connect(site)
+    tags = [{"tag": OWNER[0], "value": OWNER[1]}]
+    site.before["host.create"] = lambda: site.add_host("cache-2", tags=tags)
+    done = hosts.sync(zabbix, [wanted(1), wanted(2), wanted(3)], OWNER)
+    assert (done.failed, done.created) == ({}, ("cache-1", "cache-2", "cache-3"))
+    assert host(site, "cache-2")["templates"]
+    assert not hosts.sync(zabbix, [wanted(1), wanted(2), wanted(3)], OWNER).changed
+
+
+def test_a_visible_name_that_is_taken_is_named_at_once(old, connect):
+    old.add_template("opsctl Redis")
+    old.taken = {"Cache one"}
+    done = hosts.sync(connect(old), [wanted(1, name="Cache one"), wanted(2)], OWNER)
+    assert done.failed == {
+        "cache-1": 'Zabbix refused host.create: Host with the same visible name "Cache one" already exists.'
+    }
+    assert done.created == ("cache-2",)
+
+
 def test_many_callers_at_once_make_one_host(old, connect):
     old.add_template("opsctl Redis")
     zabbix = connect(old, timeout=30.0)
@@ -246,6 +266,13 @@ def test_many_callers_at_once_make_one_host(old, connect):
         thread.join(60)
     assert sorted(result.changed for result in results) == [False] * 7 + [True]
     assert old.methods().count("host.create") == 1
+
+
+def test_a_home_that_cannot_be_written_is_one_line(old, connect, home, monkeypatch):
+    (home / "file").touch()
+    monkeypatch.setenv("OPSCTL_HOME", str(home / "file"))
+    with pytest.raises(Invalid, match=r"^Cannot lock .*: Not a directory; nothing was changed$"):
+        hosts.sync(connect(old), [], OWNER)
 
 
 def test_waiting_for_another_registration_has_an_end(old, connect, home):

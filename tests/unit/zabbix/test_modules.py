@@ -114,6 +114,14 @@ def test_all_problems_of_the_world_are_nobodys_wish(play, which):
     assert "one of the following is required" in play(which)["msg"]
 
 
+@pytest.mark.parametrize("which", ["zabbix_problem_wait", "zabbix_problem_update"])
+def test_an_empty_variable_means_nothing_and_not_everything(fake, play, problem, which):
+    assert play(which, tags={})["msg"].startswith("The tags are empty, which would mean all problems")
+    for given in ({"event_ids": []}, {"hosts": []}, {"groups": [], "tags": {}}):
+        assert play(which, **given)["changed"] is False
+    assert "event.acknowledge" not in fake.methods()
+
+
 def test_an_update_is_checked_done_and_not_done_again(fake, play, problem):
     wish = {"tags": {"opsctl_problem": ""}, "comment": "opsctl run 1", "acknowledge": True, "severity": "warning"}
     planned = play("zabbix_problem_update", check=True, diff=True, **wish)

@@ -16,6 +16,7 @@ class Writes(Model):
         super().__init__(version)
         self.bad: set[str] = set()
         self.race: Any = None
+        self.taken: set[str] = set()
 
     def add_template(self, name: str) -> str:
         return self.add("template", "templateid", host=name, name=name)
@@ -41,6 +42,8 @@ class Writes(Model):
         race, self.race = self.race, None
         for one in params:
             self._check(one)
+            if one["name"] in self.taken:
+                raise Trouble(f'Host with the same visible name "{one["name"]}" already exists.')
             if any(row["host"] == one["host"] for row in self.table("host").values()):
                 raise Trouble(f'Host with the same name "{one["host"]}" already exists.')
         if race:
