@@ -1,11 +1,14 @@
 # Aliases only: everything that does something lives in scripts/.
-.PHONY: help demo test fast lint format sanity build clean
+.PHONY: help demo demo-loop test fast lint format sanity build clean
 
 help:
-	@echo "make demo | test | fast | lint | format | sanity | build | clean   (see CONTRIBUTING.md)"
+	@echo "make demo | demo-loop | test | fast | lint | format | sanity | build | clean   (see CONTRIBUTING.md)"
 
 demo:
 	scripts/demo
+
+demo-loop:
+	scripts/demo-loop
 
 test:
 	scripts/test
