@@ -136,6 +136,17 @@ def test_status_says_what_is_watched_and_what_is_wrong(watched: Cli, zabbix: Fak
     told = watched("monitor", "status", "-o", "json")
     assert told.code == 0, told.err
     found = told.json
+    assert list(found) == [
+        "url",
+        "reachable",
+        "error",
+        "version",
+        "server",
+        "stacks",
+        "problems",
+        "suppressed",
+        "deliveries",
+    ]
     assert found["version"] == "7.0.30"
     assert found["server"]["alive"] is True
     assert found["stacks"] == [

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
 
 import typer
 
 from opsctl.commands.common import CloudName, Output, desk, group, settings
 
 if TYPE_CHECKING:
-    from opsctl.monitor.config import Zabbix
     from opsctl.settings import Settings
 
 app = group("Set Zabbix up, tell it of hosts, look whether it is well.")
@@ -135,7 +135,7 @@ def setup(  # noqa: PLR0917 - Typer passes options by name
     }
     emit(result, state.settings.output, lambda row: show.made(row, changes, diff=diff))
     if not check:
-        _next(options, job.token_file)
+        _next(state.settings, job.token_file, receiver)
 
 
 def _rights(word: str) -> Literal["hosts", "methods"]:
@@ -172,14 +172,24 @@ def _key_file(settings: Settings, source: str) -> Path | None:
     return found.secret_file
 
 
-def _next(options: Zabbix, token_file: Path) -> None:
+def _next(settings: Settings, token_file: Path, receiver: str) -> None:
     """What is left to do by hand."""
     from opsctl.output import say
 
+    options = settings.monitor.zabbix
     if options.token_env or options.token_file not in (None, token_file) or options.user:
         say(f"The settings name somebody else: remove that, or set monitor.zabbix.token_file to {token_file}")
     if options.url is None:
         say(f'Add to config.toml, so that ZABBIX_URL is not needed:  [monitor.zabbix]  url = "{options.place}"')
+    if receiver and _loopback(settings.alerts.address[0]) and not _loopback(urlsplit(receiver).hostname or ""):
+        say(
+            f"Zabbix will not get through: `opsctl alert serve` takes webhooks at {settings.alerts.listen} only; "
+            "set alerts.listen, or put a proxy with TLS in front"
+        )
+
+
+def _loopback(host: str) -> bool:
+    return host == "localhost" or host.startswith("127.") or host == "::1"
 
 
 @app.command()

@@ -15,8 +15,8 @@ from opsctl.alerts.inbox import Inbox
 from opsctl.alerts.sources.origins import Origins
 from opsctl.settings import load
 
-from .server import Server
 from .lab import Setup, Watched, watch
+from .server import Server
 
 pytestmark = pytest.mark.docker
 PATIENCE = 60
