@@ -30,8 +30,7 @@ HEAL = """
   tasks:
     - name: Tell Zabbix that it is back
       opsctl.cloud.zabbix_sender:
-        server: {host}
-        port: {port}
+        server: {host}:{port}
         values:
           - {{host: "{{{{ node }}}}", key: up, value: "{value}"}}
 """
