@@ -85,11 +85,12 @@ class Aftercare:
         hosts = list(remedy.result.get("hosts") or [alert.host])
         # Stored first: so it is given back whatever happens.
         self._remedies.silence(name, hosts, stamp(until), remedy.id)
-        self._done(f"silence {remedy.id}", lambda: self._monitoring.silence(alert, hosts, until, name), "")
+        self._done(f"silence {remedy.id}", lambda: self._monitoring.silence(alert, hosts, until, name), "", once=True)
 
-    def lift(self, now: float) -> None:
-        """Give back the quiet that is not needed any more."""
-        for silence in self._remedies.silences():
+    def lift(self, now: float) -> bool:
+        """Give back the quiet that is not needed any more; whether there is any left."""
+        left = self._remedies.silences()
+        for silence in left:
             name = str(silence["name"])
             found = self._remedies.of_ids([str(silence["remediation_id"])])
             needed = found and found[0].state in ("starting", "waiting", "running", "verifying", "undoing")
@@ -101,8 +102,10 @@ class Aftercare:
                 self._remedies.lifted(name)
 
             self._done(f"lift {name}", do, "")
+        return bool(left)
 
-    def _done(self, name: str, do: Callable[[], None], good: str) -> str | None:
+    def _done(self, name: str, do: Callable[[], None], good: str, *, once: bool = False) -> str | None:
+        """None until it is done; then `good`, or why it could not be. `once`: nobody asks again."""
         errand = self._errands.setdefault(name, _Errand())
         with errand.lock:
             if errand.done:
@@ -111,6 +114,8 @@ class Aftercare:
             if errand.busy or time.monotonic() < errand.due:
                 return None
             errand.busy = True
+            if once:
+                self._errands.pop(name)
         self._pool.submit(self._run, name, errand, do)
         return None
 

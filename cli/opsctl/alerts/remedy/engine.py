@@ -77,6 +77,7 @@ class Engine:
         self._policies = policies
         self._clock = clock
         self._version = ""
+        self._untidy = True
         self._cursor = 0
         self._step = 0
         self._open: dict[str, Remedy] = {}
@@ -92,6 +93,7 @@ class Engine:
     def begin(self) -> None:
         """Find out how things stand."""
         self._cursor, self._step = self._inbox.newest(), self._remedies.newest()
+        self._lead.begin(self._clock())
         self._open = {remedy.id: remedy for remedy in self._remedies.open()}
         firing = self._inbox.firing()
         self._firing = {alert.id: alert for alert in firing}
@@ -109,7 +111,7 @@ class Engine:
     @property
     def idle(self) -> bool:
         """Whether nothing is left that could go on by itself now."""
-        if self._due or self._remedies.newest() > self._step:
+        if self._due or self._untidy or self._remedies.newest() > self._step:
             return False
         return all(remedy.state in ("held", "proposed", "waiting") for remedy in self._open.values())
 
@@ -130,8 +132,10 @@ class Engine:
         self._news()
         self._others()
         self._decide(book, now)
+        moved = self._move(book, now)
+        self._untidy = self._lead.tidy({rule.name: rule for rule in book.rules}, now)
         # What has moved may go on at once.
-        return 0.0 if self._move(book, now) else self._rest(now)
+        return 0.0 if moved else self._rest(now)
 
     def _news(self) -> None:
         """What changed in the inbox."""
@@ -197,6 +201,8 @@ class Engine:
                 )
         for remedy in self._remedies.claims(claims) if claims else []:
             self._keep(remedy, remedy)
+            if remedy.state == "escalated":
+                self._lead.escalated(remedy)
 
     def _considered(self, name: str, alert: Alert | None, case: _Case) -> Claim | None:
         """What is to be stored of a new alert; None when there is no rule for it, now or at all."""
@@ -247,6 +253,8 @@ class Engine:
         self._keep(after, remedy)
         if after is not None:
             case.picture.take(after, alert)
+            if after.state == "escalated":
+                self._lead.escalated(after)
 
     def _prepared(self, remedy: Remedy, rule: Rule, found: Judgement, now: float) -> Remedy:
         """With what must be known before anything is done: the run's id, its hosts, when its time is up."""
@@ -314,7 +322,7 @@ class Engine:
         times = [*self._due.values(), *self._again.values()]
         busy = any(remedy.state not in ("held", "proposed") for remedy in self._open.values())
         soon = min(times, default=now + 5.0) - now
-        return max(0.0, min(soon, 0.3 if busy else 1.0))
+        return max(0.0, min(soon, 0.3 if busy or self._untidy else 1.0))
 
 
 def _about(alert: Alert) -> dict[str, str]:

@@ -104,6 +104,11 @@ class Follow:
             self._runs.pop(run, None)
             self._ending.pop(run, None)
 
+    def withdraw(self, run: str, why: str) -> None:
+        """Ask for the approval of a run no longer."""
+        with suppress(OpsctlError):
+            self._desk.gate.withdraw(run, why)
+
     def _resume(self, run: Run) -> None:
         """Start what has been approved meanwhile; nobody else does."""
         said = self._said.setdefault(run.id, Said())

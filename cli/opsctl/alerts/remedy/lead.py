@@ -26,7 +26,9 @@ _SLACK = 90
 """Seconds that a run may take longer than its rule allows: for its hosts to be found, for locks, for being ended."""
 _LOCK_WAIT = 60
 """Seconds that a run waits for others which change the same hosts."""
-_LIFT = 5.0
+_TOLD = 3600.0
+"""Seconds for which a service that was ended still tells sources what it escalated before."""
+_LIFT = 1.0
 """Seconds between looks at silences."""
 _COUNTED = 10_000
 """Alerts of the past that rules count at most."""
@@ -46,6 +48,8 @@ class Lead:
         self._aftercare = aftercare
         self._gone: dict[str, str] = {}
         self._unable: dict[str, str] = {}
+        self._untold: dict[str, Remedy] = {}
+        self._silent = True
         self._lifted = 0.0
 
     def gone(self, remediation: str, text: str) -> None:
@@ -67,7 +71,10 @@ class Lead:
     def over(self, remedy: Remedy, text: str) -> Remedy | None:
         """The problem went away before anything was done."""
         self._follow.drop(remedy)
-        return self.remedies.move(remedy, "over", text, result={**remedy.result, "over": True})
+        after = self.remedies.move(remedy, "over", text, result={**remedy.result, "over": True})
+        if after is not None and remedy.state == "waiting":
+            self._follow.withdraw(remedy.run_id, text)
+        return after
 
     def advance(self, going: Iterable[Remedy], rules: Mapping[str, Rule], now: float) -> list[Moved]:
         """All of them, as far as they can go now."""
@@ -82,10 +89,33 @@ class Lead:
             after = self._step(remedy, alert, rules.get(remedy.rule), now)
             if after is not remedy:
                 moved.append((remedy, after))
-        if now - self._lifted > _LIFT:
-            self._lifted = now
-            self._aftercare.lift(now)
         return moved
+
+    def begin(self, now: float) -> None:
+        """Find what was left undone when the service ended."""
+        self._silent = True
+        for remedy in self.remedies.since(stamp(now - _TOLD)):
+            if remedy.state == "escalated" and not remedy.result.get("told"):
+                self._untold[remedy.id] = remedy
+
+    def tidy(self, rules: Mapping[str, Rule], now: float) -> bool:
+        """Tell sources of what needs a person, give silences back; whether any of it is still to be done."""
+        if self._untold:
+            alerts = self._inbox.known({remedy.alert_id for remedy in self._untold.values()})
+            for remedy in list(self._untold.values()):
+                alert = alerts.get(remedy.alert_id)
+                why = str(remedy.result.get("error") or remedy.verdict.get("reason") or "")
+                if alert is None or self._aftercare.escalated(remedy, alert, rules.get(remedy.rule), why) is not None:
+                    self.remedies.told(remedy)
+                    del self._untold[remedy.id]
+        if self._silent and now - self._lifted > _LIFT:
+            self._lifted = now
+            self._silent = self._aftercare.lift(now)
+        return bool(self._untold) or self._silent
+
+    def escalated(self, remedy: Remedy) -> None:
+        """A person is needed: its source is to hear of it."""
+        self._untold[remedy.id] = remedy
 
     def _step(self, remedy: Remedy, alert: Alert, rule: Rule | None, now: float) -> Remedy | None:
         if remedy.state in ("starting", "waiting", "running", "undoing"):
@@ -136,6 +166,7 @@ class Lead:
             result = {**remedy.result, "error": why, "kind": "unusable"}
             return self.remedies.move(remedy, "fails", why, result=result)
         if rule.guards.silence:
+            self._silent = True
             self._aftercare.silence(remedy, alert, now + rule.timeout + rule.verify.within + _SLACK)
         self._send(remedy, alert, remedy.run_id, order)
         return remedy
@@ -241,7 +272,7 @@ class Lead:
         data = {"notify": list(wanted.notify) if wanted else []}
         after = self.remedies.move(remedy, event, why, data, result={**remedy.result, "error": why})
         if after is not None:
-            self._aftercare.escalated(after, alert, rule, why)
+            self.escalated(after)
             if wanted and wanted.approval and rule and alert.firing:
                 more = fresh(alert.id, rule.name, rule.version, attempt=remedy.attempt + 1, parent=remedy.id)
                 verdict = {"verdict": "propose", "guard": "approval", "reason": why}

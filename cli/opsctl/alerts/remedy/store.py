@@ -143,6 +143,12 @@ class Remedies:
         with self.database.write() as connection:
             return after if _update(connection, remedy, after, text, result) else None
 
+    def told(self, remedy: Remedy) -> None:
+        """Remember that the source of its alert knows how it ended; that is no part of the story."""
+        query = update(remediations).where(remediations.c.id == remedy.id)
+        with self.database.write() as connection:
+            connection.execute(query.values(result=_text({**remedy.result, "told": True})))
+
     def of_ids(self, ids: Iterable[str]) -> list[Remedy]:
         """Those of these ids that there are."""
         query = select(remediations).where(remediations.c.id.in_(list(ids)))

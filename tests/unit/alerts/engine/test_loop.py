@@ -328,11 +328,11 @@ def test_hosts_in_change_are_silenced_and_given_back(make: Make) -> None:
     loop.turn(2)
     loop.lead.gone(loop.of(alert)[0].id, "over")
     loop.turn(2)
+    # Also by a service that begins anew, with nothing else to do.
     loop.again()
-    loop.comes(host="web-2")
-    loop.ahead += 10
     loop.turn(4)
-    assert ["web-1"] not in loop.monitoring.silenced.values()
+    assert loop.monitoring.silenced == {}
+    assert loop.remedies.silences() == []
 
 
 def test_a_notice_runs_nothing(make: Make) -> None:
@@ -378,3 +378,22 @@ def test_a_source_that_is_down_does_not_hold_up_the_end(make: Make) -> None:
     loop.turn(3)
     assert loop.state(alert) == "closed"
     assert len(loop.monitoring.told) == 1
+
+
+def test_a_source_that_was_down_hears_later_that_a_person_is_needed(make: Make) -> None:
+    loop = make()
+    loop.monitoring.down = True
+    alert = loop.comes(host="web-1;reboot")
+    loop.turn(3)
+    assert loop.state(alert) == "escalated"
+    assert loop.monitoring.told == []
+    assert not loop.engine.idle
+    loop.monitoring.down = False
+    loop.again()
+    loop.turn(3)
+    assert len(loop.monitoring.told) == 1
+    assert loop.engine.idle
+    loop.again()
+    loop.turn(3)
+    assert len(loop.monitoring.told) == 1
+    assert loop.kinds().count("remediation-escalated") == 1
