@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from opsctl.commands import rules
+from opsctl.commands import sources as _sources
 from opsctl.commands.common import Output, group
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ def serve(
         say(f"opsctl alert: {service.describes}")
         service.run(stop, once=once)
         say("opsctl alert: stopped")
+
+
+app.command()(_sources.sources)
 
 
 @app.command("list")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, or_, select
+from sqlalchemy import Connection, Select, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from opsctl.alerts.alert import SEVERITIES, Alert, Severity, State
@@ -159,6 +159,13 @@ class Inbox:
         )
         with self.database.read() as connection:
             return {row.key: row.host for row in connection.execute(query)}
+
+    def heard(self) -> dict[str, tuple[int, str]]:
+        """Of each source there are alerts of: how many are not over, and when the last one was received."""
+        firing = func.count().filter(alerts.c.state == "firing")
+        query = select(alerts.c.source, firing, func.max(alerts.c.received)).group_by(alerts.c.source)
+        with self.database.read() as connection:
+            return {source: (count, last) for source, count, last in connection.execute(query)}
 
     def find(self, wanted: Filter | None = None, limit: int = 100) -> list[Alert]:
         """Those that match, the newest first."""

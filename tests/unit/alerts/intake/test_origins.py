@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -9,15 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from opsctl.alerts.alert import made
 from opsctl.alerts.inbox import Inbox
 from opsctl.alerts.sources.origins import Origins
+from opsctl.alerts.sources.show import rows, table
 from opsctl.errors import ConfigError
 from opsctl.settings import load
 from tests.unit.zabbix.model import TOKEN
 
 from .asked import Fake
-from .senders import SECRET, post
+from .senders import RECEIVED, SECRET, post
 from .senders import zabbix as message
 
 
@@ -127,6 +131,40 @@ query = "oom"
 def test_sources_that_cannot_be_used_are_told_before_anything_begins(home: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         origins(home, [], f'[[alerts.sources]]\nname = "a"\n{text}')
+
+
+def test_people_see_where_to_send_and_what_is_missing(home: Path, zabbix: Fake) -> None:
+    text = """
+[[alerts.sources]]
+name = "prom"
+kind = "alertmanager"
+secret_env = "ALERT_SECRET"
+"""
+    with origins(home, [], text, zabbix) as running:
+        del running
+    with Inbox(home) as inbox:
+        inbox.put(
+            [made("old", "webhook", "k", received=RECEIVED), made("prom", "alertmanager", "k", received=RECEIVED)]
+        )
+        found = rows(load(home), home, inbox)
+    assert found[1] == {
+        "name": "prom",
+        "kind": "alertmanager",
+        "url": "http://127.0.0.1:0/v1/alerts/prom",
+        "proof": "bearer",
+        "every": 0.0,
+        "problem": "",
+        "firing": 1,
+        "last": RECEIVED,
+    }
+    assert [(row["name"], row["every"]) for row in found] == [("zabbix", 0.5), ("prom", 0.0), ("old", 0.0)]
+    assert found[0]["problem"].endswith("run `opsctl monitor setup`")
+    assert "will not end by themselves" in found[2]["problem"]
+    assert SECRET not in str(found)
+    with Console(file=io.StringIO(), width=250) as console:
+        console.print(table(found))
+        console.print(table([]))
+    assert "http://127.0.0.1:0/v1/alerts/prom" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def _block(root: Path, language: str, begin: str) -> str:
