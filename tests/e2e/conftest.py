@@ -17,6 +17,7 @@ import pytest
 from tests.integration.cloud.lab import free_port
 
 STACK = "e2e"
+_FOREIGN = ("OPSCTL_", "ALIBABA_", "ANSIBLE_", "ZABBIX_")
 BIN = Path(sys.executable).parent
 
 
@@ -51,7 +52,7 @@ class Install:
 def install(root: Path) -> Iterator[Install]:
     home = root / ".opsctl" / "tests" / f"e2e-{os.getpid()}"
     home.mkdir(parents=True, mode=0o700)
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("OPSCTL_", "ALIBABA_", "ANSIBLE_"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
     user = home / "user"
     user.mkdir()
     found = Install(home, {**kept, "OPSCTL_HOME": str(home), "HOME": str(user)})
