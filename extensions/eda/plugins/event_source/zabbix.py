@@ -26,9 +26,10 @@ description:
     has gone. What there is when the source starts is told, too.
   - No webhook can be lost and nothing has to be opened towards this machine. A Zabbix that is down is asked again
     until it is back; what happened meanwhile is told then.
-  - An event has one key, C(alert), which holds C(id), C(source), C(state) (V(firing) or V(resolved)), C(name), C(trigger),
-    C(host), C(hosts), C(address), C(groups), C(tags) (a mapping), C(severity) (V(not_classified), V(information),
-    V(warning), V(average), V(high) or V(disaster)), C(started), C(resolved), C(acknowledged) and C(opdata).
+  - An event has one key, C(alert), which holds C(id), C(source), C(state) (V(firing) or V(resolved)), C(name),
+    C(trigger), C(host), C(hosts), C(address), C(groups), C(tags) (a mapping), C(severity) (V(not_classified),
+    V(information), V(warning), V(average), V(high) or V(disaster)), C(started), C(resolved), C(acknowledged) and
+    C(opdata).
 options:
   url:
     description: The address of Zabbix' web pages. The variable E(ZABBIX_URL) counts where this is not set.
