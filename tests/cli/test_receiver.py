@@ -62,7 +62,9 @@ def test_what_was_taken_survives_a_kill_and_is_not_doubled(cli: Cli, background:
     configure(cli, SOURCES)
     first = background("alert", "serve")
     place = url(first)
-    answer = post(place, "hook", {"key": "q", "host": "mq-1", "name": "Queue is long", "severity": "warning"})
+    answer = post(
+        place, "hook", {"key": "q", "host": "mq-1", "name": "Queue is long", "severity": "warning", "token": SECRET}
+    )
     assert answer.status_code == 202
     first.send_signal(signal.SIGKILL)
     first.wait(PATIENCE)
@@ -81,6 +83,11 @@ def test_what_was_taken_survives_a_kill_and_is_not_doubled(cli: Cli, background:
     assert requests.get(f"{place}/healthz", timeout=10).json()["status"] == "ok"
     second.send_signal(signal.SIGTERM)
     assert second.wait(PATIENCE) == 0
+    assert second.stderr
+    assert SECRET not in second.stderr.read()
+    files = [path for path in cli.home.rglob("*") if path.is_file()]
+    assert cli.home / "alerts.db" in files
+    assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
 
 
 def test_problems_are_asked_for_and_told_of_by_zabbix(cli: Cli, background: Start) -> None:
