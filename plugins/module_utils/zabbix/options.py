@@ -36,16 +36,16 @@ CHOSEN = ("event_ids", "hosts", "groups", "tags")
 """One of these must say which problems: "all" would be a slip of the pen."""
 
 
-def connect(params: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Zabbix:
+def connect(params: Mapping[str, Any]) -> Zabbix:
     """The Zabbix of the options, or of the environment where the options say nothing."""
-    url = params["zabbix_url"] or environment.get("ZABBIX_URL")
+    url = params["zabbix_url"] or os.environ.get("ZABBIX_URL")
     if not url:
         raise Invalid("No Zabbix is named: set zabbix_url, or the environment variable ZABBIX_URL")
     token, user, password = (params[f"zabbix_{one}"] or "" for one in ("token", "user", "password"))
     if not (token or user or password):
-        token = environment.get("ZABBIX_TOKEN", "")
+        token = os.environ.get("ZABBIX_TOKEN", "")
         if not token:
-            user, password = environment.get("ZABBIX_USER", ""), environment.get("ZABBIX_PASSWORD", "")
+            user, password = os.environ.get("ZABBIX_USER", ""), os.environ.get("ZABBIX_PASSWORD", "")
     if not (token or user or password):
         raise Invalid("Nobody to log in to Zabbix: set zabbix_token, or the environment variable ZABBIX_TOKEN")
     access = Access(

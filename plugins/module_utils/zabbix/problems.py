@@ -249,9 +249,7 @@ def page(zabbix: Zabbix, problem: Problem) -> str:
 
 def _items(zabbix: Zabbix, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     output = ["itemid", "type", "master_itemid"]
-    found: list[dict[str, Any]] = zabbix.call(
-        "item.get", {"output": output, "monitored": True, "webitems": False, **asked}
-    )
+    found: list[dict[str, Any]] = zabbix.call("item.get", {"output": output, "monitored": True, **asked})
     return found
 
 

@@ -82,10 +82,10 @@ def address(server: str) -> tuple[str, int]:
     """Host and port of ``HOST``, ``HOST:PORT``, ``[IPV6]:PORT`` or ``IPV6``. Raises :class:`~..errors.Invalid`."""
     host, port = server, str(PORT)
     if server.startswith("["):
-        host, _, rest = server[1:].partition("]")
+        host, rest = server[1:].split("]", 1) if "]" in server else ("", "")
         port = rest.removeprefix(":") or port
     elif server.count(":") == 1:
-        host, _, port = server.partition(":")
+        host, port = server.split(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise Invalid(f"{server!r} is no address of a Zabbix server; say HOST or HOST:PORT")
     return host, int(port)
