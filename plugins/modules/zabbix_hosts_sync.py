@@ -80,7 +80,9 @@ options:
         description: Macros whose values Zabbix shows to nobody.
         type: dict
       psk_identity:
-        description: The name of the key O(hosts[].psk). It is sent in the clear, so let it tell nothing.
+        description:
+          - The name of the key O(hosts[].psk). It is sent in the clear, so let it tell nothing.
+          - Give a new key another one, as Zabbix holds one key for a name.
         type: str
       psk:
         description: A pre-shared key, 32 to 512 hexadecimal digits. With it only encrypted connections are allowed.

@@ -191,7 +191,7 @@ def test_registration_changes_only_what_differs(gate: Zabbix, zabbix: Server) ->
         assert done.diff == planned.diff
         assert (done.updated, len(done.deleted), done.failed) == (("sync-1",), 15, {})
         assert hosts.sync(gate, wanted, owner).changed is False
-        again = Wanted(**{**vars(changed), "secrets": {"{$PASSWORD}": "other"}})
+        again = Wanted(**{**vars(changed), "secrets": {"{$PASSWORD}": "other"}, "psk": PSK[::-1]})
         assert hosts.sync(gate, [again, *first[1:30]], owner).updated == ("sync-1",)
         maintenance.silence(gate, ["sync-2"], time.time() + 600, "sync")
     finally:
