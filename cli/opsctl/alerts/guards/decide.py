@@ -96,11 +96,15 @@ def busy(_rule: Rule, alert: Alert, world: World, _now: datetime) -> Verdict | N
 def cooldown(rule: Rule, alert: Alert, world: World, now: datetime) -> Verdict | None:
     """What was just mended is left in peace; another try for the same alert is not a matter of this."""
     found: list[tuple[datetime, str]] = []
-    others = [work for work in works(world) if work.alert != alert.id and work.began is not None and work.ended]
+    others = [
+        work
+        for work in works(world)
+        if work.rule == rule.name and work.alert != alert.id and work.began is not None and work.ended
+    ]
     for work in about(rule, alert, others):
         found.append((_until(work.ended, rule.guards.cooldown), named(alert)))
-    for work in others:
-        if work.rule == rule.name and (both := sorted(groups(alert) & work.groups)):
+    for work in others if rule.guards.group_cooldown else ():
+        if both := sorted(groups(alert) & work.groups):
             found.append((_until(work.ended, rule.guards.group_cooldown), f"group {both[0]}"))
     if not found:
         return None

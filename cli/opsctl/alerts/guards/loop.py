@@ -29,7 +29,7 @@ def tries(rule: Rule, alert: Alert, world: World, now: datetime) -> Verdict | No
     if blamed:
         names = ", ".join(sorted({work.rule for work in blamed}))
         told += f"; {len(blamed)} of them by {names}, during which this alert began"
-    if _told(rule, alert, world):
+    if _told(rule, alert, world, since):
         return Verdict("suppress", "tries", f"{told}; a person was told before", free)
     return Verdict("escalate", "tries", f"{told}; a person must look", free)
 
@@ -46,6 +46,9 @@ def _since(work: Work, since: datetime) -> bool:
     return work.began is not None and work.began > since
 
 
-def _told(rule: Rule, alert: Alert, world: World) -> bool:
-    """Whether a person heard of another alert of the same kind, and the tries before that are still within the time."""
-    return any(work.escalated and work.alert != alert.id for work in about(rule, alert, world.recent))
+def _told(rule: Rule, alert: Alert, world: World, since: datetime) -> bool:
+    """Whether a person heard of another alert of the same kind within the time."""
+    return any(
+        work.escalated and work.alert != alert.id and (work.ended is None or work.ended > since)
+        for work in about(rule, alert, world.recent)
+    )

@@ -26,8 +26,12 @@ def about(rule: Rule, alert: Alert, found: Iterable[Work]) -> list[Work]:
         work
         for work in found
         if work.rule == rule.name
-        and (alert.host in work.touched if alert.host else not work.host and work.stack == alert.stack)
+        and (_on(alert.host, work) if alert.host else not work.host and work.stack == alert.stack)
     ]
+
+
+def _on(host: str, work: Work) -> bool:
+    return host == work.host or host in work.hosts
 
 
 def groups(alert: Alert) -> frozenset[str]:

@@ -25,7 +25,7 @@ class Work:
     began: datetime | None = None
     """When its run was started; None = it never was: proposed, escalated or suppressed without one."""
     ended: datetime | None = None
-    """When it was over, verification included; None = it is not."""
+    """When it was over, verification included; None = it is not. Of what never began: when that was decided."""
     hosts: frozenset[str] = frozenset()
     """All that it may change, besides its host."""
     groups: frozenset[str] = frozenset()

@@ -31,17 +31,18 @@ def work(remedy: Remedy, alert: Alert | None, hosts: Hosts) -> Work:
         groups |= hosts.members.get(host, frozenset())
     began = remedy.result.get("began", "")
     over = remedy.state not in BUSY
+    escalated = remedy.state == "escalated"
     return Work(
         id=remedy.id,
         rule=remedy.rule,
         alert=remedy.alert_id,
         host=alert.host if alert else "",
         began=moment(began) if began else None,
-        ended=moment(remedy.result.get("ended") or remedy.updated) if began and over else None,
+        ended=moment(remedy.result.get("ended") or remedy.updated) if (began or escalated) and over else None,
         hosts=touched,
         groups=frozenset(groups),
         stack=alert.stack if alert else "",
-        escalated=remedy.state == "escalated",
+        escalated=escalated,
     )
 
 

@@ -15,7 +15,7 @@ from jinja2 import StrictUndefined, TemplateError, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from opsctl.alerts.alert import Alert
-from opsctl.alerts.rules.rule import Do, Rule
+from opsctl.alerts.rules.rule import HOST, Do, Rule
 from opsctl.errors import UsageError
 from opsctl.orders.spec import Spec
 
@@ -102,6 +102,8 @@ def limit(rule: Rule, alert: Alert) -> tuple[str, ...]:
     Raises:
         Unrenderable: it is not.
     """
+    if rule.limit == (HOST,):
+        return (_name(alert.host, f"limit {HOST}"),)
     values = alert.plain()
     return tuple(
         _name(_text(part, values, "limit"), f"limit {part}") if _marked(part) else part.strip() for part in rule.limit

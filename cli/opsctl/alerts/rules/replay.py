@@ -123,6 +123,8 @@ class _Past:
         self._ends = {alert.id: _end(alert) for alert in alerts}
         self._works: deque[Work] = deque()
         self._heard: deque[Alert] = deque()
+        self._firing: dict[str, Alert] = {}
+        self._over_at: list[tuple[datetime, str]] = []
         self._last: dict[str, Outcome] = {}
         self._asked: Counter[str] = Counter()
         self._memory = timedelta(seconds=book.memory + 1)
@@ -134,8 +136,7 @@ class _Past:
         while queue:
             now, _number, alert = heapq.heappop(queue)
             if not self._asked[alert.id]:
-                self._storms = self._storms.heard(now)
-                self._heard.append(alert)
+                self._hear(alert, now)
             self._asked[alert.id] += 1
             again = self._ask(alert, now)
             if again is not None and self._asked[alert.id] < _ASKS and not self._over(alert, again):
@@ -145,7 +146,7 @@ class _Past:
     def _ask(self, alert: Alert, now: datetime) -> datetime | None:
         """Settles what becomes of an alert as far as can be told now; when to ask again."""
         self._forget(now)
-        one = replace(alert, state="firing", resolved="", acknowledged=False, suppressed=False)
+        one = self._firing[alert.id]
         decision = match(self._book, one, now, self._heard)
         if decision.rule is None:
             self._last[alert.id] = Outcome(alert, "", "none", _nearest(decision), time=now)
@@ -166,7 +167,7 @@ class _Past:
             )
             return None
         if word == "escalate":
-            self._works.append(_work(rule, one, hosts, None, None))
+            self._works.append(_work(rule, one, hosts, None, now))
         return self._again(verdict, now)
 
     def _again(self, verdict: Verdict, now: datetime) -> datetime | None:
@@ -184,17 +185,25 @@ class _Past:
             if work.began is not None and work.ended and work.ended > now
         )
         known = {work.id for work in running}
-        firing = tuple(alert for alert in self._heard if not self._over(alert, now))
         return replace(
             self._world,
             running=running,
             recent=tuple(work for work in self._works if work.id not in known),
-            firing=tuple(replace(alert, state="firing", resolved="") for alert in firing),
+            firing=tuple(self._firing.values()),
             storm=self._storms.storm(now),
         )
 
+    def _hear(self, alert: Alert, now: datetime) -> None:
+        self._storms = self._storms.heard(now)
+        self._heard.append(alert)
+        self._firing[alert.id] = replace(alert, state="firing", resolved="", acknowledged=False, suppressed=False)
+        if (end := self._ends[alert.id]) is not None:
+            heapq.heappush(self._over_at, (end, alert.id))
+
     def _forget(self, now: datetime) -> None:
-        """What no rule looks back to any more, and is over."""
+        """What is over, and what no rule looks back to any more."""
+        while self._over_at and self._over_at[0][0] <= now:
+            del self._firing[heapq.heappop(self._over_at)[1]]
         while self._works and (self._works[0].ended or now) < now - self._memory:
             self._works.popleft()
         while self._heard and heard(self._heard[0]) < now - self._memory and self._over(self._heard[0], now):

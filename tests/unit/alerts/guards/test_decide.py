@@ -113,7 +113,12 @@ def test_after_some_tries_a_person_must_look() -> None:
 
 def test_a_person_is_told_once() -> None:
     before = tuple(work(-600 * number, -600 * number + 5, host="cache-1") for number in (1, 2, 3))
-    escalated = work(None, host="cache-1", escalated=True)
+    long_ago = work(None, -3601, host="cache-1", escalated=True)
+    assert told(decide(guarded(tries={"most": 3}), alert(), world(recent=(*before, long_ago)), NOW)) == (
+        "escalate",
+        "tries",
+    )
+    escalated = work(None, -60, host="cache-1", escalated=True)
     found = decide(guarded(tries={"most": 3}), alert(), world(recent=(*before, escalated)), NOW)
     assert told(found) == ("suppress", "tries")
     assert found.reason.endswith("a person was told before")
