@@ -19,18 +19,22 @@ if TYPE_CHECKING:
 
 MOST = 5000
 """Events that one look counts at most."""
+_SOME = 100
+"""Events beyond those that are normal that are looked at."""
 _SHOWN = 3
 _LONGEST = 300.0
 """Seconds of pause while it cannot be searched."""
 
 
-def judged(source: Source, hits: Sequence[Hit], firing: Mapping[str, Alert], now: float) -> list[Alert]:
-    """The alerts that begin, go on differently or end with what was found, of those that are `firing` by their keys.
-    Pure."""
+def judged(
+    source: Source, hits: Sequence[Hit], firing: Mapping[str, Alert], now: float, *, more: bool = False
+) -> list[Alert]:
+    """The alerts that begin or end with what was found; `firing`: those that there are, by their keys; `more`: there
+    are more events than these, of who knows which hosts. Pure."""
     received = moment(now)
     counts = Counter(_key(source, hit) for hit in hits)
     found = {key: count for key, count in counts.items() if count > source.more_than}
-    told = [_alert(source, key, [hit for hit in hits if _key(source, hit) == key], received) for key in found]
+    told = [_alert(source, key, [hit for hit in hits if _key(source, hit) == key], received, more) for key in found]
     # The number of events alone is no news while the problem is known.
     told = [alert for alert in told if alert.key not in firing]
     ended = [alert.ended(received) for key, alert in firing.items() if key not in found]
@@ -41,16 +45,18 @@ def _key(source: Source, hit: Hit) -> str:
     return f"{source.name}/{hit.host}" if source.by == "host" else source.name
 
 
-def _alert(source: Source, key: str, hits: Sequence[Hit], received: str) -> Alert:
+def _alert(source: Source, key: str, hits: Sequence[Hit], received: str, more: bool) -> Alert:
     hosts = sorted({hit.host for hit in hits if hit.host})
-    host = hosts[0] if len(hosts) == 1 else ""
+    host = hosts[0] if len(hosts) == 1 and (not more or source.by == "host") else ""
     where = f" on {host}" if host else ""
+    plural = "s" if source.more_than > 1 else ""
+    many = f"More than {source.more_than} event{plural}" if source.more_than else "Events"
     return made(
         source.name,
         "search",
         key,
         received=received,
-        name=f"{len(hits)} events like {source.query} within {source.within}{where}",
+        name=f"{many} like {source.query} within {source.within}{where}",
         trigger=source.query,
         host=host,
         tags={"opsctl_problem": source.name},
@@ -145,7 +151,9 @@ class Watcher:
             self._searcher = self._connect()
         now = self._clock()
         window = Window(int((now - span(self._source.within)) * 1e6))
-        hits = self._searcher.search(self._query, window, MOST).hits
+        # All must be looked through only where each host is counted by itself.
+        most = MOST if self._source.by == "host" else min(MOST, self._source.more_than + _SOME)
+        answer = self._searcher.search(self._query, window, most)
         firing = {alert.key: alert for alert in self._inbox.firing(self.name) if alert.kind == "search"}
-        told = judged(self._source, hits, firing, now)
+        told = judged(self._source, answer.hits, firing, now, more=answer.more)
         return self._inbox.put(told) if told else []

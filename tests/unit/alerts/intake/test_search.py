@@ -49,7 +49,7 @@ def test_what_fires_is_above_what_is_normal(hosts: list[str], normal: int, each:
 
 def test_an_alert_says_what_was_found() -> None:
     [alert] = judged(source(more_than=1, severity="high"), [hit(at=NOW - 5), hit(at=NOW - 9)], {}, NOW)
-    assert alert.name == "2 events like memory within 5m on web-1"
+    assert alert.name == "More than 1 event like memory within 5m on web-1"
     assert (alert.host, alert.severity, alert.problem, alert.trigger) == ("web-1", "high", "oom", "memory")
     assert alert.data["newest"] == ["out of memory"] * 2
     assert alert.started == "2026-11-21T12:00:00.000Z"
@@ -58,6 +58,13 @@ def test_an_alert_says_what_was_found() -> None:
 def test_an_alert_of_several_hosts_names_none_as_its_own() -> None:
     [alert] = judged(source(), [hit("a"), hit("b")], {}, NOW)
     assert (alert.host, alert.data["hosts"]) == ("", ["a", "b"])
+
+
+def test_an_alert_of_more_events_than_were_looked_at_names_no_host() -> None:
+    [alert] = judged(source(), [hit("a"), hit("a")], {}, NOW, more=True)
+    assert alert.host == ""
+    [alert] = judged(source(by="host"), [hit("a")], {}, NOW, more=True)
+    assert alert.host == "a"
 
 
 class Lab:
