@@ -37,7 +37,7 @@ def judged(
     told = [_alert(source, key, [hit for hit in hits if _key(source, hit) == key], received, more) for key in found]
     # The number of events alone is no news while the problem is known.
     told = [alert for alert in told if alert.key not in firing]
-    ended = [alert.ended(received) for key, alert in firing.items() if key not in found]
+    ended = [alert.ended(received) for key, alert in firing.items() if key not in found and not more]
     return told + [replace(alert, data={**alert.data, "via": "poll"}) for alert in ended]
 
 

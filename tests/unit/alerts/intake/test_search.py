@@ -65,6 +65,7 @@ def test_an_alert_of_more_events_than_were_looked_at_names_no_host() -> None:
     assert alert.host == ""
     [alert] = judged(source(by="host"), [hit("a")], {}, NOW, more=True)
     assert alert.host == "a"
+    assert judged(source(by="host"), [], {alert.key: alert}, NOW, more=True) == []
 
 
 class Lab:
