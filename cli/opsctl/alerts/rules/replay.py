@@ -122,6 +122,8 @@ class _Past:
         self._storms = Storms(bounds.storm)
         self._ends = {alert.id: _end(alert) for alert in alerts}
         self._works: deque[Work] = deque()
+        self._running: list[Work] = []
+        self._on_host: dict[str, list[Work]] = {}
         self._heard: deque[Alert] = deque()
         self._firing: dict[str, Alert] = {}
         self._over_at: list[tuple[datetime, str]] = []
@@ -158,40 +160,43 @@ class _Past:
             self._last[alert.id] = Outcome(alert, rule.name, "escalate", str(error), "order", now)
             return None
         hosts = frozenset() if rule.do.kind == "notify" else frozenset(scope(rule, one, self._world.members))
-        verdict = decide(rule, one, replace(self._now(now), hosts=hosts), now)
+        verdict = decide(rule, one, replace(self._now(rule, one, now), hosts=hosts), now)
         word: Word = verdict.verdict
         self._last[alert.id] = Outcome(alert, rule.name, word, verdict.reason or decision.why, verdict.guard, now, what)
         if word == "go":
-            self._works.append(
-                _work(rule, one, hosts, now, now + (timedelta() if rule.do.kind == "notify" else self._takes))
-            )
+            self._keep(_work(rule, one, hosts, now, now + (timedelta() if rule.do.kind == "notify" else self._takes)))
             return None
         if word == "escalate":
-            self._works.append(_work(rule, one, hosts, None, now))
+            self._keep(_work(rule, one, hosts, None, now))
         return self._again(verdict, now)
 
     def _again(self, verdict: Verdict, now: datetime) -> datetime | None:
         if verdict.verdict in ("hold", "suppress") and verdict.until is not None:
             return max(verdict.until, now + timedelta(milliseconds=1))
         if verdict.verdict == "hold":
-            ends = [work.ended for work in self._works if work.ended is not None and work.ended > now]
+            ends = [work.ended for work in self._running if work.ended is not None]
             return min(ends, default=now + _AGAIN)
         return None
 
-    def _now(self, now: datetime) -> World:
-        running = tuple(
-            replace(work, ended=None)
-            for work in self._works
-            if work.began is not None and work.ended and work.ended > now
-        )
-        known = {work.id for work in running}
+    def _now(self, rule: Rule, alert: Alert, now: datetime) -> World:
+        """What is known, as far as it matters to this rule and this host: a week has thousands of remediations."""
+        self._running = [work for work in self._running if work.ended is not None and work.ended > now]
+        known = {work.id for work in self._running}
+        past: Iterable[Work] = self._works if rule.guards.group_cooldown else self._on_host.get(alert.host, ())
         return replace(
             self._world,
-            running=running,
-            recent=tuple(work for work in self._works if work.id not in known),
+            running=tuple(replace(work, ended=None) for work in self._running),
+            recent=tuple(work for work in past if work.id not in known),
             firing=tuple(self._firing.values()),
             storm=self._storms.storm(now),
         )
+
+    def _keep(self, work: Work) -> None:
+        self._works.append(work)
+        for host in work.touched | {work.host}:
+            self._on_host.setdefault(host, []).append(work)
+        if work.began is not None:
+            self._running.append(work)
 
     def _hear(self, alert: Alert, now: datetime) -> None:
         self._storms = self._storms.heard(now)
