@@ -171,6 +171,9 @@ def test_a_zabbix_that_is_down_is_said_and_not_a_traceback(watched: Cli, zabbix:
     zabbix.denied = {"problem.get"}
     told = watched("monitor", "status", "-o", "json")
     assert (told.code, told.json["reachable"], "problem.get" in told.json["error"]) == (1, False, True)
+    zabbix.tokens.clear()
+    lapsed = watched("monitor", "sync")
+    assert (lapsed.code, "`opsctl monitor setup` makes a new token" in lapsed.line) == (1, True)
     closed = json.dumps({"zabbix": {"url": "http://127.0.0.1:1", "server": "127.0.0.1:1"}})
     told = watched("monitor", "status", env={"OPSCTL_MONITOR": closed})
     assert (told.code, told.err) == (1, "")

@@ -16,7 +16,7 @@ from ansible_collections.opsctl.cloud.plugins.module_utils.zabbix.push import al
 from opsctl.errors import OpsctlError
 from opsctl.monitor.config import Zabbix as Options
 from opsctl.monitor.hosts import STACK
-from opsctl.monitor.zabbix import Error, Zabbix, access
+from opsctl.monitor.zabbix import Error, Zabbix, access, said
 
 DAY = 86400
 _SHOWN = 5
@@ -57,7 +57,7 @@ def status(options: Options, home: Path) -> dict[str, Any]:
             result["deliveries"] = _deliveries(zabbix)
             result["reachable"] = True
     except Error as error:
-        result["error"] = str(error)
+        result["error"] = said(error)
     return result
 
 

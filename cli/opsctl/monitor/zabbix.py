@@ -34,6 +34,7 @@ __all__ = [
     "ZabbixError",
     "access",
     "gateway",
+    "said",
     "told",
 ]
 
@@ -70,9 +71,16 @@ def gateway(options: Options, home: Path) -> Zabbix:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """What Zabbix says no to becomes an error of opsctl."""
+def told(*, ours: bool = True) -> Iterator[None]:
+    """What Zabbix says no to becomes an error of opsctl. `ours`: with the token that setup makes."""
     try:
         yield
     except Error as error:
-        raise OpsctlError(str(error)) from None
+        raise OpsctlError(said(error, ours=ours)) from None
+
+
+def said(error: Error, *, ours: bool = True) -> str:
+    """The line for people: with what to do, where that is known."""
+    if ours and isinstance(error, Auth):
+        return f"{error} `opsctl monitor setup` makes a new token."
+    return str(error)

@@ -74,7 +74,7 @@ def run(job: Job, ledger: Ledger) -> list[Change]:
         secret=secret,
     )
     try:
-        with told(), Zabbix(job.access) as zabbix:
+        with told(ours=False), Zabbix(job.access) as zabbix:
             if url and secret != had:
                 # Before Zabbix signs with it: a key that is nowhere else would be lost if this ends now.
                 changes.append(Change("key", str(job.key_file), "update" if had else "create"))
