@@ -65,37 +65,38 @@ def lift(zabbix: Zabbix, name: str) -> bool:
 
 
 def in_maintenance(zabbix: Zabbix, hosts: Iterable[str], *, now: float | None = None) -> dict[str, str]:
-    """The name of a window that is open now, for each of these hosts (technical names) that has one.
+    """The name of a window that is open now, for each of these hosts (technical names) that has one; ours come last.
 
     For windows that happen once this is exact, also in the minute before the server notices. For recurring ones the
-    server's own word counts.
+    server's own word counts. Windows that also hold hosts or groups that our user may not see are hidden from it.
     """
     names = sorted(set(hosts))
-    if not names:
-        return {}
     moment = time.time() if now is None else now
-    rows = zabbix.call(
-        "host.get",
-        {
-            "output": ["hostid", "host", "maintenance_status", "maintenanceid"],
-            "filter": {"host": names},
-            dialect.host_groups(zabbix.version): ["groupid"],
-        },
-    )
-    if not rows:
+    windows = _current(zabbix, moment) if names else []
+    if not windows:
         return {}
-    windows = zabbix.call("maintenance.get", {"output": "extend", "selectTimeperiods": "extend", **_members(zabbix)})
+    asked = {
+        "output": ["hostid", "host", "maintenance_status", "maintenanceid"],
+        "filter": {"host": names},
+        dialect.host_groups(zabbix.version): ["groupid"],
+    }
     found: dict[str, str] = {}
-    for row in rows:
+    for row in zabbix.call("host.get", asked):
         groups = {str(group["groupid"]) for group in dialect.groups_of(row)}
         for window in windows:
-            known = str(row.get("maintenance_status")) == "1" and str(row["maintenanceid"]) == str(
-                window["maintenanceid"]
-            )
+            known = str(row["maintenance_status"]) == "1" and row["maintenanceid"] == window["maintenanceid"]
             if _holds(window, str(row["hostid"]), groups) and _open(window, moment, known):
                 found[str(row["host"])] = str(window["name"])
                 break
     return found
+
+
+def _current(zabbix: Zabbix, moment: float) -> list[Mapping[str, Any]]:
+    """Windows that are in force, those of others first."""
+    asked = {"output": "extend", "selectTimeperiods": "extend", **_members(zabbix)}
+    windows = zabbix.call("maintenance.get", asked)
+    current = [one for one in windows if int(one["active_since"]) <= moment < int(one["active_till"])]
+    return sorted(current, key=lambda one: str(one["name"]).startswith(PREFIX))
 
 
 def release(zabbix: Zabbix, host_ids: Iterable[str]) -> None:
@@ -142,8 +143,6 @@ def _holds(window: Mapping[str, Any], host_id: str, groups: set[str]) -> bool:
 
 def _open(window: Mapping[str, Any], moment: float, known: bool) -> bool:
     """Whether a window is open; ``known``: the server says so, as of up to a minute ago."""
-    if not int(window["active_since"]) <= moment < int(window["active_till"]):
-        return False
     periods = window.get("timeperiods") or []
     once = [one for one in periods if int(one["timeperiod_type"]) == _ONCE]
     if any(int(one["start_date"]) <= moment < int(one["start_date"]) + int(one["period"]) for one in once):

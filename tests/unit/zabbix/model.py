@@ -100,7 +100,7 @@ class Model:
 
     def add_host(self, host: str, *groups: str, address: str = "10.0.0.1", **fields: Any) -> str:
         interface = {
-            "interfaceid": "1",
+            "interfaceid": self.number(),
             "ip": address,
             "dns": "",
             "useip": "1",
@@ -108,7 +108,9 @@ class Model:
             "type": "1",
             "port": "10050",
         }
-        base = {
+        base: dict[str, Any] = {
+            "maintenance_status": "0",
+            "maintenanceid": "0",
             "host": host,
             "name": host,
             "status": "0",

@@ -67,6 +67,14 @@ def test_hosts_in_maintenance_are_known_by_host_and_by_group_and_only_while_it_l
     assert maintenance.in_maintenance(zabbix, names, now=NOW + 1) == {"cache-1": "Sunday", "cache-2": "Sunday"}
 
 
+def test_a_window_of_people_is_not_hidden_by_one_of_ours(site, connect):
+    zabbix = connect(site)
+    maintenance.silence(zabbix, ["cache-1"], NOW + 900, "run 1", now=NOW)
+    ours = windows(site)[0]
+    site.add("maintenance", "maintenanceid", **{**ours, "name": "Sunday", "maintenanceid": "1"})
+    assert maintenance.in_maintenance(zabbix, ["cache-1"], now=NOW + 1) == {"cache-1": "Sunday"}
+
+
 def test_of_a_window_that_recurs_the_server_knows_when_it_is_open(site, connect):
     zabbix = connect(site)
     daily = {"timeperiod_type": "2", "start_time": "3600", "period": "600", "every": "1"}
