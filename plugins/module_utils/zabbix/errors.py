@@ -56,7 +56,12 @@ class Refused(ZabbixError):
     """Zabbix refuses it, and says why."""
 
 
-_DATABASE = "error connecting to database"  # code 1 with HTTP 200, before anything is done
+_DATABASE = (  # said with HTTP 200 before anything is done, while the database stops, is away, or is made newer
+    "error connecting to database",
+    "unable to determine current zabbix database version",
+    "database version does not match",
+)
+_BROKEN = ("sql statement execution has failed", "sql error", "database error code")  # said in the middle of it
 _AUTH = (
     "not authori",
     "re-login",
@@ -77,8 +82,10 @@ def of_answer(what: str, error: Mapping[str, Any], secrets: Iterable[str] = ()) 
     message, data = str(error.get("message") or ""), str(error.get("data") or "")
     text = _hushed(data or message or "no reason given", secrets)
     low = f"{message} {data}".lower()
-    if _DATABASE in low:
+    if any(words in low for words in _DATABASE):
         return Unavailable(f"Zabbix cannot reach its database ({what})", unsent=True)
+    if any(words in low for words in _BROKEN):
+        return Unavailable(f"The database of Zabbix failed ({what})")
     if any(words in low for words in _AUTH):
         return Auth(f"Zabbix does not let us in ({what}): {text}")
     if error.get("code") == _METHOD_UNKNOWN:

@@ -257,6 +257,8 @@ def test_what_no_second_try_mends_is_said_at_once(old, connect, fault, kind, wor
         ({"code": -32500, "data": 'No permissions to call "host.create".'}, NotFound),
         ({"code": -32601, "message": "Method not found.", "data": 'Incorrect API "x".'}, Unsupported),
         ({"code": 1, "message": "Error connecting to database", "data": ""}, Unavailable),
+        ({"code": -32603, "data": "Unable to determine current Zabbix database version: ... not found."}, Unavailable),
+        ({"code": -32500, "data": 'SQL statement execution has failed "INSERT".'}, Unavailable),
         ({"code": -32500, "data": "Cannot find host interface."}, Refused),
         ({}, Refused),
     ],
