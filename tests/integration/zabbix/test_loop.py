@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -37,7 +38,7 @@ HEAL = """
 RULES = """
 - name: heal-redis
   match: {problem: redis-process-down}
-  do: {playbook: PLACE/heal.yml, inventory: PLACE/hosts}
+  do: {playbook: PLACE/heal.yml, inventory: PLACE/hosts.yml}
   parameters: {node: "{{ alert.host }}"}
   limit: []
   verify: {within: WITHIN}
@@ -53,8 +54,8 @@ class Healing:
         self.lab = lab
         host, port = lab.server.trapper
         (folder / "heal.yml").write_text(HEAL.format(host=host, port=port, value=value))
-        python = "ansible_python_interpreter={{ ansible_playbook_python }}"
-        (folder / "hosts").write_text(f"localhost ansible_connection=local {python}\n")
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": {"localhost": local}}}))
         rules = lab.home / "rules.d"
         rules.mkdir()
         text = RULES.replace("WITHIN", within).replace("SILENCE", str(silence).lower())
