@@ -50,7 +50,7 @@ def outcome(state: State, run: Run | None, said: Said) -> Outcome:
         why = f": {run.message}" if run.message else ""
         return Outcome("fails", f"run {run.id}: {run.status}{why}", {**_about(run), "error": run.message, "kind": kind})
     if run.status == "waiting":
-        return Outcome("waits", f"run {run.id} waits for an approval") if state == "starting" else Outcome()
+        return _waiting(state, run, said)
     if state in ("starting", "waiting") and run.status in ("running", "paused"):
         return Outcome("started", f"run {run.id} runs")
     return Outcome()
@@ -59,6 +59,13 @@ def outcome(state: State, run: Run | None, said: Said) -> Outcome:
 def hopeless(result: Mapping[str, Any]) -> bool:
     """Whether it failed for a reason that another attempt would meet too."""
     return result.get("kind") in _HOPELESS
+
+
+def _waiting(state: State, run: Run, said: Said) -> Outcome:
+    if said.error:
+        # Approved, and yet it could not be started: something changed since it was asked for.
+        return Outcome("fails", said.error, {"run": run.id, "error": said.error, "kind": said.kind})
+    return Outcome("waits", f"run {run.id} waits for an approval") if state == "starting" else Outcome()
 
 
 def _unknown(said: Said) -> Outcome:

@@ -68,6 +68,8 @@ class Workers:
         with WRITE(self.desk.database) as connection:
             self.desk.store.add(connection, request, self.status, myself())
         self.executed.append(run)
+        if self.status == "waiting":
+            self.said.append({"run": run, "said": "ended", "status": 0})
 
     def heard(self) -> list[dict[str, Any]]:
         said, self.said = self.said, []
