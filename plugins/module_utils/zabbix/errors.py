@@ -62,15 +62,18 @@ _DATABASE = (  # said with HTTP 200 before anything is done, while the database 
     "database version does not match",
 )
 _BROKEN = ("sql statement execution has failed", "sql error", "database error code")  # said in the middle of it
-_AUTH = (
-    "not authori",
-    "re-login",
-    "session terminated",
-    "api token expired",
-    "incorrect user name or password",
-    "temporarily blocked",
-)
-_ABSENT = ("no permissions to", "you do not have permission", "does not exist", "object does not exist")
+_KINDS: dict[type[ZabbixError], tuple[str, ...]] = {
+    Auth: (
+        "not authori",
+        "re-login",
+        "session terminated",
+        "api token expired",
+        "incorrect user name or password",
+        "temporarily blocked",
+    ),
+    Duplicate: ("already exists",),
+    NotFound: ("no permissions to", "you do not have permission", "does not exist"),
+}
 _METHOD_UNKNOWN = -32601
 
 
@@ -86,15 +89,10 @@ def of_answer(what: str, error: Mapping[str, Any], secrets: Iterable[str] = ()) 
         return Unavailable(f"Zabbix cannot reach its database ({what})", unsent=True)
     if any(words in low for words in _BROKEN):
         return Unavailable(f"The database of Zabbix failed ({what})")
-    if any(words in low for words in _AUTH):
-        return Auth(f"Zabbix does not let us in ({what}): {text}")
     if error.get("code") == _METHOD_UNKNOWN:
         return Unsupported(f"This Zabbix has no {what}: {text}")
-    if "already exists" in low:
-        return Duplicate(f"Zabbix refused {what}: {text}")
-    if any(words in low for words in _ABSENT):
-        return NotFound(f"Zabbix refused {what}: {text}")
-    return Refused(f"Zabbix refused {what}: {text}")
+    kind = next((kind for kind, words in _KINDS.items() if any(one in low for one in words)), Refused)
+    return kind(f"Zabbix does not let us in ({what}): {text}" if kind is Auth else f"Zabbix refused {what}: {text}")
 
 
 def _hushed(text: str, secrets: Iterable[str]) -> str:
