@@ -44,8 +44,8 @@ KINDS: Mapping[str, str] = {
 
 _AT_ONCE = 500
 _NOTICES: Mapping[str, str] = {"escalated": "escalated", "proposed": "proposed", "closed": "alert"}
-_QUIET = frozenset({"storm", "mode"})
-"""Guards whose proposals come in such numbers, or are so usual, that people look at them when they want to."""
+_QUIET = frozenset({"storm"})
+"""Guards whose proposals come in such numbers that people hear of all of them at once."""
 
 
 class Recorder:
