@@ -20,7 +20,6 @@ from opsctl.monitor.hosts import STACK, stacks, wanted
 from opsctl.monitor.zabbix import NotFound, Zabbix, told
 from opsctl.runs import ask
 from opsctl.runs.request import me
-from opsctl.runs.workspace import write
 
 _EXISTS = 4
 
@@ -32,8 +31,8 @@ class Everything(Access):
         """As of an access."""
         found = super().inventories(space)
         if self.cloud.kind != "hosts":
-            plugin = {"plugin": "opsctl.cloud.stacks", "include_stopped": True}
-            write(found[0] / "clouds.opsctl.yml", json.dumps(plugin))
+            path = found[0] / "clouds.opsctl.yml"
+            path.write_text(json.dumps({**json.loads(path.read_text()), "include_stopped": True}))
         return found
 
 

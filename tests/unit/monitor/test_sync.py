@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from opsctl.errors import OpsctlError, UsageError
 from opsctl.monitor.hosts import stacks, wanted
 from opsctl.monitor.setup.work import Job
-from opsctl.monitor.sync import chosen
+from opsctl.monitor.sync import Everything, chosen
 from opsctl.monitor.zabbix import Access
+from opsctl.settings import Cloud
 
 REDIS = {"stack_name": "cache", "private_ip": "10.1.0.5", "instance_tags": {"opsctl:group": "redis"}}
 
@@ -106,6 +108,16 @@ def test_telling_twice_changes_nothing(suffix: str, group: str, port: int) -> No
 def test_what_cannot_be_watched_is_one_line(host: str, variables: dict[str, Any], said: str) -> None:
     with pytest.raises(OpsctlError, match=f"^Zabbix cannot watch {host}: .*{said}"):
         wanted("cache", {host: variables})
+
+
+def test_stopped_hosts_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "inventory").mkdir()
+    (folder,) = Everything("local", Cloud()).inventories(tmp_path)
+    asked = json.loads((folder / "clouds.opsctl.yml").read_text())
+    assert asked == {"plugin": "opsctl.cloud.stacks", "include_stopped": True}
+    (tmp_path / "other" / "inventory").mkdir(parents=True)
+    mine = Everything("mine", Cloud(kind="hosts", inventory=tmp_path / "hosts"))
+    assert mine.inventories(tmp_path / "other")[1:] == [tmp_path / "hosts"]
 
 
 HERE: dict[str, Any] = {"cache": {}, "web": {}}
