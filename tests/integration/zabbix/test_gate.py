@@ -126,7 +126,7 @@ def test_a_problem_is_seen_updated_checked_and_waited_for(site: Site, gate: Zabb
     assert abs(seen.started - time.time()) < 60
     same = {"tags": [("opsctl_problem", "gate-open"), ("opsctl_stack", "")], "min_severity": 4, "suppressed": False}
     assert problems.problems(gate, groups=["opsctl/gate"], limit=1, **same) == [seen]
-    assert problems.problems(gate, after=seen.event_id) == []
+    assert problems.problems(gate, hosts=["gate-1"], after=seen.event_id) == []
     assert problems.problems(gate, hosts=["gate-1"], after=str(int(seen.event_id) - 1)) == [seen]
     assert problems.problems(gate, hosts=["gate-1"], min_severity=5) == []
     assert problems.problems(gate, event_ids=[seen.event_id], since=seen.started + 5) == []
@@ -148,6 +148,37 @@ def test_a_problem_can_be_closed_once(site: Site, gate: Zabbix) -> None:
     assert problems.wait(gate, [seen.event_id], timeout=30)[seen.event_id] > 0
     problems.update(gate, [seen.event_id], close=True)  # which this version takes as done
     site.calm()
+
+
+@pytest.fixture
+def reader(site: Site, gate: Zabbix, zabbix: Server) -> Iterator[Zabbix]:
+    """Somebody who may read the group of the gate's host, and nothing else."""
+    (group,) = gate.call("hostgroup.get", {"filter": {"name": ["opsctl/gate"]}, "output": ["groupid"]})
+    (role,) = gate.call("role.get", {"filter": {"name": ["User role"]}, "output": ["roleid"]})
+    rights = [{"id": group["groupid"], "permission": 2}]
+    members = gate.call("usergroup.create", [{"name": "Gate readers", "rights": rights}])["usrgrpids"]
+    person = {"username": "gate-reader", "passwd": "Long-Enough-7", "roleid": role["roleid"]}
+    people = gate.call("user.create", [{**person, "usrgrps": [{"usrgrpid": members[0]}]}])["userids"]
+    try:
+        with Zabbix(Access(zabbix.url, user="gate-reader", password="Long-Enough-7", timeout=30.0)) as client:
+            yield client
+    finally:
+        gate.call("user.delete", people)
+        gate.call("usergroup.delete", members)
+
+
+def test_who_may_only_read_sees_says_and_waits_but_changes_nothing(site: Site, reader: Zabbix) -> None:
+    seen = site.problem()
+    assert problems.problems(reader, hosts=["gate-1"]) == [seen]
+    problems.update(reader, [seen.event_id], message="seen", acknowledge=True)
+    with pytest.raises((NotFound, Refused)):
+        problems.update(reader, [seen.event_id], close=True)
+    with pytest.raises(NotFound, match="Zabbix has no host Zabbix server, or does not show it to us"):
+        problems.problems(reader, hosts=["Zabbix server"])
+    with pytest.raises((NotFound, Refused)):
+        hosts.sync(reader, [Wanted("gate-9", ("opsctl/nine",))], ("opsctl_stack", "gate-nine"))
+    site.push(0)
+    assert problems.wait(reader, [seen.event_id], timeout=30)[seen.event_id] > 0
 
 
 def test_silence_is_known_before_the_server_notices_and_ends(site: Site, gate: Zabbix) -> None:
