@@ -33,6 +33,8 @@ PLAY = """
   hosts: localhost
   connection: local
   gather_facts: false
+  vars:
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
   tasks:
     - name: Do it
       ansible.builtin.command: "true"
@@ -94,7 +96,7 @@ def service(folder: Path, storm: int) -> Iterator[tuple[Inbox, Remedies, int]]:
 
 def alert(host: str) -> Alert:
     return made_up(
-        f"{host} is down", host=host, problem="down", tags=(), severity="high", groups=(f"g-{host}",), stack=""
+        f"{host} is down", host=host, problem="down", tags=(), severity="high", groups=(f"g-{host}",), stack=f"s-{host}"
     )
 
 

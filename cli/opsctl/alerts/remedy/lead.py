@@ -23,9 +23,7 @@ Moved = tuple[Remedy, Remedy | None]
 """How it stood and how it stands; None: another process moved it."""
 
 _SLACK = 90
-"""Seconds that a run may take longer than its rule allows: for its hosts to be found, for locks, for being ended."""
-_LOCK_WAIT = 60
-"""Seconds that a run waits for others which change the same hosts."""
+"""Seconds that a run may take longer than its rule allows: for its hosts to be found, for being ended."""
 _TOLD = 3600.0
 """Seconds for which a service that was ended still tells sources what it escalated before."""
 _LIFT = 1.0
@@ -61,8 +59,8 @@ class Lead:
         self._unable[remediation] = why
 
     def deadline(self, rule: Rule, now: float) -> str:
-        """When a run that begins now must be over."""
-        return stamp(now + rule.timeout + _SLACK)
+        """When a run that begins now must be over: it may wait for others as long as it may take."""
+        return stamp(now + 2 * rule.timeout + _SLACK)
 
     def heard_since(self, moment: float) -> list[Alert]:
         """Alerts that were heard of since."""
@@ -167,11 +165,13 @@ class Lead:
             return self.remedies.move(remedy, "fails", why, result=result)
         if rule.guards.silence:
             self._silent = True
-            self._aftercare.silence(remedy, alert, now + rule.timeout + rule.verify.within + _SLACK)
-        self._send(remedy, alert, remedy.run_id, order)
+            self._aftercare.silence(remedy, alert, now + 2 * rule.timeout + rule.verify.within + _SLACK)
+        self._send(remedy, alert, remedy.run_id, (order, rule.timeout))
         return remedy
 
-    def _send(self, remedy: Remedy, alert: Alert, run: str, order: Spec) -> None:
+    def _send(self, remedy: Remedy, alert: Alert, run: str, what: tuple[Spec, int]) -> None:
+        """`what`: the order, and how many seconds it waits for others that change the same hosts or stack."""
+        order, patience = what
         trigger = {
             "kind": "alert",
             "alert": alert.id,
@@ -180,7 +180,7 @@ class Lead:
             "remediation": remedy.id,
             "attempt": remedy.attempt,
         }
-        rate: dict[str, Any] = {"lock_wait": _LOCK_WAIT, **order.rate}
+        rate: dict[str, Any] = {"lock_wait": patience, **order.rate}
         self._follow.order(run, replace(order, trigger=trigger, rate=rate))
 
     # What comes after
@@ -216,7 +216,7 @@ class Lead:
         """Run the playbook that must succeed, too, under an id that is stored before."""
         run = str(remedy.result.get("check") or "")
         if not run:
-            until = stamp(max(now + rule.timeout + _SLACK, seconds(remedy.until)))
+            until = max(self.deadline(rule, now), remedy.until)
             return self.remedies.note(remedy, f"{text}; now it is checked", until=until, check=uuid7())
         found = self._follow.outcome(remedy, run, "running")
         if found.order:
@@ -225,7 +225,7 @@ class Lead:
             except Unrenderable as error:
                 return self.remedies.move(remedy, "stays", str(error), result={**remedy.result, "error": str(error)})
             if order is not None:
-                self._send(remedy, alert, run, order)
+                self._send(remedy, alert, run, (order, rule.timeout))
         if found.event == "succeeded":
             return self.remedies.move(remedy, "gone", f"{text}; checked by run {run}", result=remedy.result)
         late = seconds(remedy.until) < now
