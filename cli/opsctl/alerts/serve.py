@@ -174,11 +174,12 @@ class Service:
         try:
             rest = self.engine.turn()
             self._now_and_then()
-        except OpsctlError as error:
+        except Exception as error:
             # Mostly a disk that is full or a database that is held: what is stored is found again.
-            if str(error) != self._complaint:
-                self._complaint = str(error)
-                self._tell(f"The loop stands still: {error}")
+            text = str(error) if isinstance(error, OpsctlError) else f"{type(error).__name__}: {error}"
+            if text != self._complaint:
+                self._complaint = text
+                self._tell(f"The loop stands still: {' '.join(text.split())}")
             with suppress(OpsctlError):
                 self.engine.begin()
             return _AFTER_ERROR

@@ -25,6 +25,7 @@ from opsctl.alerts.rules.book import Book
 from opsctl.alerts.rules.match import match
 from opsctl.alerts.rules.rule import Rule
 from opsctl.clock import seconds, stamp, uuid7
+from opsctl.errors import OpsctlError
 
 _AT_ONCE = 500
 """Alerts that are decided in one turn: what runs is looked after in between."""
@@ -215,7 +216,7 @@ class Engine:
                 self._due[name] = decision.until.timestamp()
             return None
         rule = decision.rule
-        found = judged(rule, alert, case.picture, at(case.now), case.policies)
+        found = _judged(rule, alert, case)
         new = self._prepared(fresh(alert.id, rule.name, rule.version), rule, found, case.now)
         verdict = {"why": decision.why, "passed": decision.plain()["passed"], "book": case.book.version}
         new = replace(new, verdict={**new.verdict, **verdict})
@@ -234,7 +235,7 @@ class Engine:
             self._keep(self._remedies.move(remedy, "suppress", "its rule is gone"), remedy)
             return
         yes = bool(remedy.verdict.get("accepted"))
-        found = judged(rule, alert, case.picture, at(case.now), case.policies, yes=yes)
+        found = _judged(rule, alert, case, yes=yes)
         self._again[remedy.id] = self._later(found, case.now)
         before = {"held": "hold", "proposed": "propose"}[remedy.state]
         if found.event == before and found.verdict.get("guard") == remedy.verdict.get("guard"):
@@ -323,6 +324,18 @@ class Engine:
         busy = any(remedy.state not in ("held", "proposed") for remedy in self._open.values())
         soon = min(times, default=now + 5.0) - now
         return max(0.0, min(soon, 0.3 if busy or self._untidy else 1.0))
+
+
+def _judged(rule: Rule, alert: Alert, case: _Case, *, yes: bool = False) -> Judgement:
+    try:
+        return judged(rule, alert, case.picture, at(case.now), case.policies, yes=yes)
+    except OpsctlError:
+        # The disk, the policy's file: it goes better later, for all of them.
+        raise
+    except Exception as error:
+        # One alert that nobody thought of must not stand in the way of all others.
+        text = f"it cannot be decided: {type(error).__name__}: {' '.join(str(error).split())[:500]}"
+        return Judgement("escalate", text, verdict={"verdict": "escalate", "guard": "error", "reason": text})
 
 
 def _about(alert: Alert) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -397,3 +398,21 @@ def test_a_source_that_was_down_hears_later_that_a_person_is_needed(make: Make) 
     loop.turn(3)
     assert len(loop.monitoring.told) == 1
     assert loop.kinds().count("remediation-escalated") == 1
+
+
+def test_an_alert_that_nobody_thought_of_stands_in_no_others_way(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from opsctl.alerts.remedy import engine
+
+    judged = engine.judged
+
+    def breaks(rule: Any, alert: Any, *arguments: Any, **options: Any) -> Any:
+        if alert.host == "odd":
+            raise RecursionError("who would\nhave thought")
+        return judged(rule, alert, *arguments, **options)
+
+    monkeypatch.setattr(engine, "judged", breaks)
+    loop = make()
+    odd, other = loop.comes(host="odd"), loop.comes(host="web-1")
+    loop.turn(3)
+    assert (loop.state(odd), loop.state(other)) == ("escalated", "running")
+    assert "who would have thought" in loop.remedies.story([loop.of(odd)[0].id])[-1].text
