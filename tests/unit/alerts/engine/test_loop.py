@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from opsctl.alerts.guards.config import Bounds, Storm
-from opsctl.alerts.people import accept, acknowledge, again, refuse
 from opsctl.alerts.rules.read import read
-from opsctl.errors import UsageError
 
-from .loop import RULE, Loop
-
-Make = Callable[..., Loop]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    made: list[Loop] = []
-
-    def new(*arguments: object, **options: object) -> Loop:
-        made.append(Loop(tmp_path / f"home{len(made)}", *arguments, **options))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield new
-    for loop in made:
-        loop.close()
+from .conftest import Make
+from .loop import RULE
 
 
 def test_an_alert_is_healed_and_told(make: Make) -> None:
@@ -235,63 +217,6 @@ def test_only_active_rules_act(make: Make, mode: str) -> None:
     assert [remedy.state for remedy in loop.of(alert)] == {"shadow": ["shadowed"], "propose": ["proposed"]}.get(
         mode, []
     )
-
-
-def test_a_person_lets_a_proposal_go_ahead(make: Make) -> None:
-    loop = make(RULE.replace("guards:", "mode: propose\n  guards:"))
-    alert = loop.comes()
-    loop.turn(3)
-    accept(loop.inbox, loop.remedies, alert.id, "fine")
-    loop.turn(3)
-    assert loop.states(alert) == ["proposed", "held", "starting", "running"]
-    with pytest.raises(UsageError, match="Nothing is proposed"):
-        accept(loop.inbox, loop.remedies, alert.id, "")
-
-
-def test_a_person_says_no(make: Make) -> None:
-    loop = make(RULE.replace("guards:", "mode: propose\n  guards:"))
-    alert = loop.comes()
-    loop.turn(3)
-    refuse(loop.inbox, loop.remedies, alert.id, "not now")
-    loop.turn(3)
-    assert loop.states(alert) == ["proposed", "suppressed"]
-    assert "not now" in loop.remedies.story([loop.of(alert)[0].id])[-1].text
-
-
-def test_a_proposal_whose_problem_went_is_closed(make: Make) -> None:
-    loop = make(RULE.replace("guards:", "mode: propose\n  guards:"))
-    alert = loop.comes()
-    loop.turn(2)
-    loop.goes(alert)
-    loop.turn(2)
-    assert loop.states(alert) == ["proposed", "closed"]
-    assert loop.kinds()[-1] == "alert-resolved"
-
-
-def test_who_looks_after_it_himself_keeps_the_loop_away(make: Make) -> None:
-    loop = make(RULE.replace("problem: down", "problem: down, for: 30s"))
-    alert = loop.comes()
-    loop.turn()
-    acknowledge(loop.inbox, loop.remedies, loop.monitoring, alert, "mine")
-    loop.ahead += 60
-    loop.turn(3)
-    assert loop.states(alert) == ["suppressed"]
-    assert "mine" in loop.monitoring.told[0][1]
-
-
-def test_a_person_has_it_tried_again(make: Make) -> None:
-    loop = make()
-    alert = loop.comes()
-    loop.turn(2)
-    with pytest.raises(UsageError, match="is running"):
-        again(loop.inbox, loop.remedies, alert, loop.book, "")
-    loop.workers.end("failed", "it broke")
-    loop.turn(3)
-    assert loop.state(alert) == "escalated"
-    again(loop.inbox, loop.remedies, alert, loop.book, "mended the disk")
-    loop.turn(3)
-    assert [remedy.attempt for remedy in loop.of(alert)] == [1, 2]
-    assert loop.state(alert) == "running"
 
 
 def test_in_a_storm_nothing_acts(make: Make) -> None:
