@@ -173,14 +173,14 @@ def test_setup_prepares_once_and_writes_what_kibana_imports(cli: Cli, contract: 
     configure(cli, contract.url)
     file = tmp_path / "opsctl.ndjson"
     first = cli("logs", "setup", "--kibana-url", contract.url, "--kibana-file", str(file), "-o", "json").json
-    assert (first["lifecycle"], len(first["changed"]), first["kibana"]) == ("dsl", 4, 6)
+    assert (first["lifecycle"], len(first["changed"]), first["kibana"]) == ("dsl", 5, 6)
     assert {json.loads(line)["type"] for line in file.read_text().splitlines()} == {
         "index-pattern",
         "search",
         "dashboard",
     }
     second = cli("logs", "setup", "-o", "json").json
-    assert (second["changed"], len(second["unchanged"])) == ([], 4)
+    assert (second["changed"], len(second["unchanged"])) == ([], 5)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_the_templates_are_put_once(home: Home) -> None:
     prepare(server, options)
     again = prepare(server, options)
     assert again.changed == []
-    assert len(again.same) == 4
+    assert len(again.same) == 5
     assert (again.lifecycle, detect(server)[0]) == ("none", "none")
 
 
