@@ -37,7 +37,12 @@ def group(amount: int, more: dict[str, Any] | None = None) -> str:
 
 def all_answer(cloud: Lab, stack: Stack, key: Key) -> None:
     for each in stack.output("Ids"):
-        assert ssh(outside(cloud, each), "systemctl is-active opsctl-network", keys=[key.path]) == "active\n"
+        place = outside(cloud, each)
+        # A host answers a moment before its network is whole.
+        until(
+            f"the network of {each} is whole",
+            lambda place=place: ssh(place, "systemctl is-active opsctl-network || :", keys=[key.path]) == "active\n",
+        )
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.3, 0.6])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from .server import Server
@@ -15,14 +16,16 @@ BIN = Path(sys.executable).parent
 def _content(zabbix: Server, home: Path, token: str, *more: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "ZABBIX_"))}
     environment = {**kept, "HOME": str(home), "ZABBIX_URL": zabbix.url, "ZABBIX_TOKEN": token}
-    return subprocess.run(
-        [str(BIN / "ansible-playbook"), "opsctl.cloud.zabbix.content", *more],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    # Names of sockets have 107 bytes at most, and a home of tests may have as many.
+    with tempfile.TemporaryDirectory(prefix="pc-") as sockets:
+        return subprocess.run(
+            [str(BIN / "ansible-playbook"), "opsctl.cloud.zabbix.content", *more],
+            env={**environment, "ANSIBLE_PERSISTENT_CONTROL_PATH_DIR": sockets},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
 
 
 def test_the_templates_come_to_any_zabbix_and_the_second_time_nothing_changes(zabbix: Server, tmp_path: Path) -> None:
