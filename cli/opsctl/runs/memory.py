@@ -22,7 +22,7 @@ _BESIDE = ("group_vars", "host_vars")
 _CONFIGS = ("ansible.cfg", "~/.ansible.cfg", "/etc/ansible/ansible.cfg")
 _CODE = ("~/.ansible/plugins/vars", "/usr/share/ansible/plugins/vars", "vars_plugins")
 """Directories whose plug-ins give variables unasked."""
-_UNSURE = re.compile(rb"^\s*plugin\s*:|_plugins\b|\$ANSIBLE_VAULT|!vault", re.MULTILINE)
+_UNSURE = re.compile(rb"^\s*plugin\s*:|_plugins|\$ANSIBLE_VAULT|!vault", re.MULTILINE)
 _NOT_KEPT = re.compile(
     r'"[^"]*(?:pass|secret|token|credential|private_key(?!_file))[^"]*":|__ansible_vault|ansible_remote_tmp',
     re.IGNORECASE,
@@ -70,7 +70,7 @@ def _keep(path: Path, answer: str) -> None:
 
 
 def _key(sources: Sequence[Path], question: Sequence[str], environment: Mapping[str, str]) -> str:
-    if any(name.startswith(("ANSIBLE_VARS", "ANSIBLE_INVENTORY_ENABLED", "ANSIBLE_VAULT")) for name in environment):
+    if any(name.startswith(("ANSIBLE_VARS_", "ANSIBLE_INVENTORY_", "ANSIBLE_VAULT_")) for name in environment):
         raise _Unsure
     if any(Path(name).expanduser().exists() for name in _CODE):
         raise _Unsure

@@ -104,6 +104,7 @@ UNSURE = {
     "a plug-in's source": _append("hosts.ini", "plugin: amazon.aws.aws_ec2\n"),
     "a vaulted file": _append("group_vars/all.yml", "$ANSIBLE_VAULT;1.1;AES256\n3132\n"),
     "plug-ins of the configuration": _append("ansible.cfg", "[defaults]\nvars_plugins = mine\n"),
+    "plug-ins that the configuration enables": _append("ansible.cfg", "[defaults]\nvars_plugins_enabled = mine\n"),
     "plug-ins of the user": _code,
 }
 
@@ -117,6 +118,15 @@ def test_what_is_more_than_files_is_always_asked(place: Path, unsure: Callable[[
     ask(place, asked)
     assert asked.times == 2
     assert not (place.parent / "home").exists()
+
+
+@pytest.mark.parametrize("name", ["ANSIBLE_INVENTORY_PLUGINS", "ANSIBLE_VARS_ENABLED", "ANSIBLE_VAULT_PASSWORD_FILE"])
+def test_an_environment_that_adds_code_or_keys_is_always_asked(place: Path, name: str) -> None:
+    """What they do is in no file of the inventory."""
+    asked = Asked()
+    ask(place, asked, **{name: "/somewhere"})
+    ask(place, asked, **{name: "/somewhere"})
+    assert asked.times == 2
 
 
 @pytest.mark.parametrize("name", ["ansible_password", "ansible_become_pass", "db_token", "ansible_ssh_private_key"])
