@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -11,6 +10,7 @@ from opsctl.alerts.alert import Alert, moment
 from opsctl.alerts.config import Source
 from opsctl.alerts.inbox import Inbox, Taken
 from opsctl.alerts.inbox.merge import HEARD, VANISHED
+from opsctl.alerts.sources.watch import Watch
 from opsctl.clock import span
 
 _LONGEST = 60.0
@@ -24,7 +24,7 @@ def silent(alerts: Iterable[Alert], seconds: float, now: float) -> list[Alert]:
     return [replace(alert.ended(over), data={**alert.data, "ended": VANISHED}) for alert in late]
 
 
-class Forgetter:
+class Forgetter(Watch):
     """Looks after one source with a `forget_after`, in a thread of its own, from `start` to `stop`."""
 
     def __init__(
@@ -32,29 +32,9 @@ class Forgetter:
     ) -> None:
         """Nothing is done yet."""
         assert source.forget_after is not None  # noqa: S101 - others need none
-        self._inbox, self._source, self._say, self._clock = inbox, source, say, clock
+        super().__init__(source, "forget")
+        self._inbox, self._say, self._clock = inbox, say, clock
         self._after = span(source.forget_after)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"opsctl-forget-{source.name}", daemon=True)
-        self.error = ""
-        """Why it cannot be done just now; empty when it can."""
-        self.answered = 0.0
-        """When it last could, seconds since the epoch."""
-
-    @property
-    def name(self) -> str:
-        """Of its source."""
-        return self._source.name
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self, timeout: float = 30) -> None:
-        """End; returns when it has."""
-        self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
 
     def once(self) -> list[Taken]:
         """Look once; what became of those that were silent.

@@ -6,7 +6,6 @@ agree about the time.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from opsctl.alerts.config import Source
 from opsctl.alerts.inbox import Inbox, Taken
 from opsctl.alerts.inbox.merge import VANISHED
 from opsctl.alerts.sources.ask import Asker, Mark
+from opsctl.alerts.sources.watch import Watch
 from opsctl.alerts.sources.zabbix import seen
 
 _BUSY = 0.25
@@ -59,7 +59,7 @@ def difference(shown: Mapping[str, Mark], before: Mapping[str, Mark], firing: It
     return Difference(frozenset(shown.keys() - known), frozenset(changed), frozenset(known - shown.keys()))
 
 
-class Poller:
+class Poller(Watch):
     """Asks for the problems of one source, in a thread of its own, from `start` to `stop`."""
 
     def __init__(
@@ -73,7 +73,8 @@ class Poller:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`connect` makes the way to Zabbix, also anew after an error; `base`: URL of its web front end."""
-        self._inbox, self._source, self._connect, self._say = inbox, source, connect, say
+        super().__init__(source, "poll")
+        self._inbox, self._connect, self._say = inbox, connect, say
         self._base, self._clock = base, clock
         self._asker: Asker | None = None
         self._before: dict[str, Mark] = {}
@@ -89,27 +90,10 @@ class Poller:
         self._happened = time.monotonic()
         self._failures, self._kind = 0, ""
         self._down_since = 0.0
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"opsctl-poll-{source.name}", daemon=True)
-        self.error = ""
-        """Why Zabbix cannot be asked just now; empty when it can."""
-        self.answered = 0.0
-        """When it last answered, seconds since the epoch."""
-
-    @property
-    def name(self) -> str:
-        """Of its source."""
-        return self._source.name
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
 
     def stop(self, timeout: float = 30) -> None:
         """End; returns when it has."""
-        self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
+        super().stop(timeout)
         self._leave()
 
     def _run(self) -> None:

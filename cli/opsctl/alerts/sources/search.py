@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from opsctl.alerts.alert import Alert, made, moment
 from opsctl.alerts.config import Source
 from opsctl.alerts.inbox import Inbox, Taken
+from opsctl.alerts.sources.watch import Watch
 from opsctl.clock import span
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _alert(source: Source, key: str, hits: Sequence[Hit], received: str, more: b
     )
 
 
-class Watcher:
+class Watcher(Watch):
     """Searches again and again, in a thread of its own, from `start` to `stop`."""
 
     def __init__(
@@ -89,30 +89,10 @@ class Watcher:
         """
         from opsctl.search.query import parse
 
-        self._inbox, self._source, self._connect, self._say, self._clock = inbox, source, connect, say, clock
+        super().__init__(source, "search")
+        self._inbox, self._connect, self._say, self._clock = inbox, connect, say, clock
         self._query = parse(source.query)
         self._searcher: Searcher | None = None
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"opsctl-search-{source.name}", daemon=True)
-        self.error = ""
-        """Why it cannot be searched just now; empty when it can."""
-        self.answered = 0.0
-        """When it last could, seconds since the epoch."""
-
-    @property
-    def name(self) -> str:
-        """Of its source."""
-        return self._source.name
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self, timeout: float = 30) -> None:
-        """End; returns when it has."""
-        self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
 
     def _run(self) -> None:
         failures = 0
